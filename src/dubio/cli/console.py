@@ -1,0 +1,136 @@
+"""What every command shares: output, progress, errors and exit status."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from dubio.core.errors import DubioError
+
+Item = TypeVar("Item")
+
+
+class Screen:
+    """Words to the user on standard error, results on standard output.
+
+    With ``--json`` standard output carries one JSON object and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        from rich.console import Console
+
+        self.as_json = as_json
+        self.quiet = quiet
+        self.err = Console(stderr=True, highlight=False)
+        self.out = Console(highlight=False)
+
+    def say(self, text: str) -> None:
+        """Print a line for the user."""
+        if not self.quiet:
+            self.err.print(text, markup=False, soft_wrap=True)
+
+    def detected(self, lines: Iterable[str]) -> None:
+        """Print what was detected in the input, before the work begins."""
+        for line in lines:
+            if not self.quiet:
+                self.err.print(f"[cyan]·[/cyan] {_escape(line)}", soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.err.print(f"[yellow]warning:[/yellow] {_escape(text)}", soft_wrap=True)
+
+    def progress(self, items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
+        """Yield the items while showing a progress bar (nothing when piped)."""
+        if self.quiet or not self.err.is_terminal:
+            yield from items
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(text, total=total)
+            for item in items:
+                yield item
+                bar.advance(task)
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table of results; numbers are right-aligned. Silent with ``--json``."""
+        if self.as_json:
+            return
+        from rich.table import Table
+
+        body = [[_cell(v) for v in row] for row in rows]
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for number, name in enumerate(columns):
+            numeric = bool(body) and all(_numeric(row[number]) for row in body)
+            table.add_column(name, justify="right" if numeric else "left")
+        for row in body:
+            table.add_row(*[_escape(v) for v in row])
+        self.out.print(table)
+
+    def result(self, text: str, data: dict[str, Any]) -> None:
+        """Print the closing line, or with ``--json`` the data."""
+        if self.as_json:
+            click.echo(json.dumps(data, ensure_ascii=False))
+        else:
+            self.out.print(text, markup=False, soft_wrap=True)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _numeric(text: str) -> bool:
+    return text == "–" or text.replace(".", "", 1).replace("-", "", 1).replace("%", "", 1).strip().isdigit()
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def command_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn errors that dubio raises on purpose into one sentence and exit status 2.
+
+    Also keeps other libraries' warnings away from the user (``DUBIO_DEBUG=1`` shows all).
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        import os
+
+        debug = bool(os.environ.get("DUBIO_DEBUG"))
+        if not debug:
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)
+        try:
+            return function(*args, **kwargs)
+        except DubioError as error:
+            if debug:
+                raise
+            click.echo(f"dubio: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("dubio: stopped; the same command takes up where it left off", err=True)
+            sys.exit(130)
+        finally:
+            logging.disable(logging.NOTSET)
+
+    return wrapped

@@ -1,0 +1,1 @@
+"""Records, label spaces, errors, run folders and random seeds."""

@@ -1,0 +1,92 @@
+"""Safe writing: a file is either whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dubio.core.errors import InputError
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it to ``path`` on success.
+
+    Missing folders are made. If the block raises, the temporary file is removed and whatever stood
+    at ``path`` before stays as it was.
+
+    Raises:
+        InputError: the disk is full or the place can't be written to.
+    """
+    path = Path(path)
+    # The suffix stays last: several writers choose their format by it.
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"can't be written ({reason})", path=path, remedy="free space or choose another place"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text safely (see :func:`writing`)."""
+    with writing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Write JSON safely, indented, with a final newline."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file is missing or isn't JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("doesn't exist", path=path) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"isn't readable JSON ({error})", path=path) from error
+
+
+def digest(data: Any) -> str:
+    """Hash plain data (JSON types, paths) to 16 hex digits; key order does not matter.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(paths: Iterable[str | Path | None]) -> str:
+    """Hash names, sizes and modification times of files; ``None`` and missing files count as such.
+
+    A changed, replaced or touched file changes the fingerprint. Contents are not read.
+    """
+    rows: list[tuple[str, int, int]] = []
+    for path in paths:
+        if path is None:
+            rows.append(("", -1, -1))
+            continue
+        try:
+            stat = Path(path).stat()
+            rows.append((str(path), stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            rows.append((str(path), -1, -1))
+    return digest(rows)

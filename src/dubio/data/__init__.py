@@ -1,0 +1,1 @@
+"""Formats in and out, label spaces, layouts, synthetic scenes and planted label errors."""

@@ -1,0 +1,1 @@
+"""Map work over images."""

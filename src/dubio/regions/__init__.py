@@ -1,0 +1,1 @@
+"""Segments as rows of a table, matched with labels; meta models."""
