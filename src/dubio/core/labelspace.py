@@ -13,7 +13,8 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 
 Rgb = tuple[int, int, int]
-IndexMap = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+# class indices, uint8 or uint16 (numpy's types can't say "either" without casts at every step)
+IndexMap = npt.NDArray[Any]
 Rest = int | Literal["void", "error"]
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dubio.core.errors import InputError
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import SegPrediction
-from dubio.regions import scan, stats
+from dubio.regions import scan
 from dubio.regions.rows import region_rows
 from dubio.regions.schema import MAPS
 

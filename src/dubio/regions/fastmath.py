@@ -32,10 +32,10 @@ _F32 = ir.FloatType()
 
 
 @intrinsic
-def _power_of_two(typingctx: Any, n: Any) -> Any:  # noqa: ARG001
+def _power_of_two(typingctx: Any, n: Any) -> Any:
     """2**n as float32 for an int32 n in -126 … 127, by writing the exponent bits."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         biased = builder.add(args[0], ir.Constant(_I32, 127))
         return builder.bitcast(builder.shl(biased, ir.Constant(_I32, 23)), _F32)
 
@@ -43,10 +43,10 @@ def _power_of_two(typingctx: Any, n: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def _exponent(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
+def _exponent(typingctx: Any, x: Any) -> Any:
     """Exponent of a positive float32, as float32."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         bits = builder.bitcast(args[0], _I32)
         value = builder.sub(builder.lshr(bits, ir.Constant(_I32, 23)), ir.Constant(_I32, 127))
         return builder.sitofp(value, _F32)
@@ -55,10 +55,10 @@ def _exponent(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def _mantissa(typingctx: Any, x: Any) -> Any:  # noqa: ARG001
+def _mantissa(typingctx: Any, x: Any) -> Any:
     """Mantissa in [1, 2) of a positive float32."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         bits = builder.bitcast(args[0], _I32)
         kept = builder.and_(bits, ir.Constant(_I32, 0x7FFFFF))
         return builder.bitcast(builder.or_(kept, ir.Constant(_I32, 0x3F800000)), _F32)

@@ -210,8 +210,7 @@ def scan_band(
                 else:
                     root = n_labels + 1
                     parent[root] = root
-                if root > n_labels:
-                    n_labels = root
+                n_labels = max(n_labels, root)
             ids[y, x0:x1] = root
             target = sums[root] if root > 0 else nothing
             if with_label:

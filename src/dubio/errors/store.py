@@ -1,0 +1,78 @@
+"""What was computed per image, kept on disk so that a stopped audit goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dubio.core.files import writing
+from dubio.errors.examine import Places, Planting
+
+
+@dataclass
+class ImageWork:
+    """Results of one image.
+
+    Attributes:
+        image_id: the image.
+        shape: height and width.
+        places: candidates of the label as given.
+        planting: rows to learn from.
+        confusion: ``(C, C + 1)`` int64 pixels by given class and predicted class (last: none).
+        p_sum: ``(C,)`` float64 sum of the label's probability by given class.
+        regions: ``(C,)`` int64 label components by class, of the size that is searched or larger.
+        pred: ``(H, W)`` predicted classes.
+    """
+
+    image_id: str
+    shape: tuple[int, int]
+    places: Places
+    planting: Planting
+    confusion: npt.NDArray[np.int64]
+    p_sum: npt.NDArray[np.float64]
+    regions: npt.NDArray[np.int64]
+    pred: npt.NDArray[Any]
+
+
+def save_work(path: Path, works: list[ImageWork], tables: list[pa.Table]) -> None:
+    """Write a shard: arrays as NPZ, the region tables as Parquet. The NPZ comes last."""
+    with writing(path.with_suffix(".parquet")) as part:
+        pq.write_table(pa.concat_tables(tables) if tables else pa.table({}), part, compression="zstd")
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "image_id": np.array([w.image_id for w in works], dtype=np.str_),
+        "shape": np.array([w.shape for w in works], np.int64).reshape(-1, 2),
+    }
+    for i, work in enumerate(works):
+        for name in ("confusion", "p_sum", "regions", "pred"):
+            arrays[f"{i}.{name}"] = getattr(work, name)
+        for owner in ("places", "planting"):
+            record = getattr(work, owner)
+            for item in fields(record):
+                arrays[f"{i}.{owner}.{item.name}"] = np.asarray(getattr(record, item.name))
+    with writing(path) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+
+
+def load_work(path: Path, *, maps: bool = False) -> list[ImageWork]:
+    """Read a shard; with ``maps`` also the predicted classes (else empty)."""
+    works = []
+    with np.load(path, allow_pickle=False) as data:
+        names, shapes = data["image_id"], data["shape"]
+        for i, name in enumerate(names):
+            places = Places(**{f.name: data[f"{i}.places.{f.name}"] for f in fields(Places)})
+            rows = {f.name: data[f"{i}.planting.{f.name}"] for f in fields(Planting)}
+            rows["planted"], rows["found"] = int(rows["planted"]), int(rows["found"])
+            pred = data[f"{i}.pred"] if maps else np.zeros((0, 0), np.uint8)
+            works.append(
+                ImageWork(
+                    str(name), (int(shapes[i][0]), int(shapes[i][1])), places, Planting(**rows),
+                    data[f"{i}.confusion"], data[f"{i}.p_sum"], data[f"{i}.regions"], pred,
+                )
+            )  # fmt: skip
+    return works
