@@ -31,6 +31,8 @@ _SHARD = 16
 # Planted errors that the finder wants to see among its candidates, over all images.
 _ENOUGH = 6000
 _MOST_COPIES = 12
+# Rows to learn from, about: more don't help, but take time.
+_MOST_ROWS = 150_000
 
 Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
 
@@ -117,7 +119,9 @@ def collect(
     samples = [s for s in dataset if s.label is not None]
     if not samples:
         raise InputError("has no labels", path=dataset.root, remedy="name a folder with label masks")
-    lesson = Lesson(copies=_copies(options, len(samples)), rate=options.plant_rate, seed=options.seed)
+    copies = _copies(options, len(samples))
+    rows = int(np.clip(_MOST_ROWS // max(copies * len(samples), 1), 40, 600))
+    lesson = Lesson(copies=copies, rate=options.plant_rate, seed=options.seed, max_rows=rows)
     folder = run.part("images", _depends(dataset, source, samples, options, lesson))
     uncovered = tuple(getattr(getattr(source, "class_map", None), "uncovered", ()))
     found = Collected([], [], [])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.seeds import derive_seed
+from dubio.engine.map import map_ordered
 from dubio.errors.features import FEATURES
 from dubio.errors.prior import estimate_prior, expit, logit, platt, shift_prior
 from dubio.errors.store import ImageWork
@@ -76,6 +77,7 @@ def find(works: list[ImageWork], *, folds: int = 5, seed: int = 0, error_rate: f
         folds: number of parts for cross-fitting; an image's part depends on its id and the seed.
         seed: seed.
         error_rate: errors per label region to assume; ``None`` estimates it.
+        workers: models fitted at once; default: all processors.
 
     Returns:
         The places; by a label-free ranking if there is too little to learn from.
@@ -94,11 +96,15 @@ def find(works: list[ImageWork], *, folds: int = 5, seed: int = 0, error_rate: f
     learn_image = np.repeat(np.arange(len(works)), [len(w.planting.x) for w in works])
     fold = image_folds([w.image_id for w in works], min(folds, len(works)), seed)
     z_given, z_learn = np.full(len(given), np.nan), np.full(len(learn), np.nan)
-    for k in np.unique(fold):
+    if any(len(np.unique(y[(fold[learn_image] != k) & (y >= 0)])) < 2 for k in np.unique(fold)):
+        return _label_free(works, given, image, group, int((y == 1).sum()))
+
+    def fit_fold(k: int) -> BoostedTrees:
         rows = (fold[learn_image] != k) & (y >= 0)
-        if len(np.unique(y[rows])) < 2:
-            return _label_free(works, given, image, group, int((y == 1).sum()))
-        model = BoostedTrees(seed=seed % 2**31).fit(learn[rows], y[rows], weight[rows])
+        return BoostedTrees(seed=seed % 2**31).fit(learn[rows], y[rows], weight[rows])
+
+    parts = [int(k) for k in np.unique(fold)]
+    for k, model in zip(parts, map_ordered(fit_fold, parts, workers=workers), strict=True):
         z_given[fold[image] == k] = model.decision(given[fold[image] == k])
         mine = fold[learn_image] == k
         z_learn[mine] = model.decision(learn[mine])

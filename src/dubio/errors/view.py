@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import SegPrediction
+from dubio.data.images import fit_image
 from dubio.regions.extract import PixelMaps, components, extract
 
 Floats = npt.NDArray[np.float32]
@@ -69,7 +70,7 @@ def make_view(
     ids, n = components(pred, len(space))
     gradient = None
     if image is not None:
-        image = _fit(image, prediction.shape)
+        image = fit_image(image, prediction.shape)
         gradient = edge_strength(image)
     return View(len(space), pred, ids, n, found.maps, prediction, gradient, image)
 
@@ -82,11 +83,3 @@ def edge_strength(image: npt.NDArray[np.uint8]) -> Floats:
     strength = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1)).astype(np.float32)
     scaled: Floats = strength / np.float32(strength.mean() + 1e-6)
     return scaled
-
-
-def _fit(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    if image.shape[:2] == shape:
-        return image
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(image).resize(shape[::-1], Image.Resampling.BILINEAR))

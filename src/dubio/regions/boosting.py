@@ -73,6 +73,7 @@ class BoostedTrees:
             InputError: only one class in ``y``, or no rows.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
         if len(x) == 0 or (self.task == "classify" and len(np.unique(y)) < 2):
             raise InputError("a classifier needs rows of both classes to learn from")
@@ -86,7 +87,10 @@ class BoostedTrees:
             "random_state": self.seed,
         }
         kind = HistGradientBoostingClassifier if self.task == "classify" else HistGradientBoostingRegressor
-        model = kind(**options).fit(x, y.astype(np.float64), sample_weight)
+        # One thread: on a busy machine threads that wait for each other take ten times as long. Callers
+        # that want all cores fit several models at once.
+        with threadpool_limits(1):
+            model = kind(**options).fit(x, y.astype(np.float64), sample_weight)
         trees = [predictors[0].nodes for predictors in model._predictors]
         self.starts_ = np.cumsum([0] + [len(t) for t in trees[:-1]]).astype(np.int64)
         nodes = np.concatenate(trees)

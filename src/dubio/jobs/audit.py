@@ -10,14 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dubio.core.files import write_json, writing
-from dubio.core.records import Dataset, PredictionSource
+from dubio.core.labelspace import IndexMap
+from dubio.core.records import Dataset, PredictionSource, Sample
 from dubio.core.run import Run
+from dubio.data.images import fit_image, read_image
+from dubio.data.masks import read_mask
+from dubio.engine.map import map_ordered
 from dubio.errors.audit import AuditOptions, Collected, Progress, collect
 from dubio.errors.choose import choose
 from dubio.errors.finder import Found, find
 from dubio.errors.findings import Finding, to_table
 from dubio.errors.store import load_work
 from dubio.errors.summary import AuditSummary, summarise
+from dubio.report.audit_page import write_audit_report
+from dubio.report.pictures import save_strip, strip
 
 
 @dataclass
@@ -74,7 +80,7 @@ def audit(
     kept = collect(dataset, source, run, options, workers=workers, strict=strict, progress=progress)
     for name, why in sorted(kept.quarantine.items())[:5]:
         say(f"left out {name}: {why}")
-    found, quality_note = _score(kept, dataset, options)
+    found, quality_note = _score(kept, dataset, options, workers)
     if quality_note:
         say(quality_note)
     findings = choose(
@@ -90,20 +96,31 @@ def audit(
         kept.works, found, findings, dataset.space, method=options.method, skipped=kept.skipped,
         quarantined=len(kept.quarantine), seed=options.seed,
     )  # fmt: skip
+    drop_old(run.path / "pictures")
     findings = _pictures(findings, kept, dataset, run, workers, progress)
     _write(run, findings, summary, kept, dataset)
     run.finish(images=len(kept.works), findings=len(findings), source=source.describe())
     return AuditResult(run.path, findings, summary, kept.quarantine)
 
 
-def _score(kept: Collected, dataset: Dataset, options: AuditOptions) -> tuple[Found, str]:
+def _score(
+    kept: Collected, dataset: Dataset, options: AuditOptions, workers: int | None
+) -> tuple[Found, str]:
     if options.method == "meta":
         from dubio.errors.published import find_by_meta
 
         found = find_by_meta(kept, dataset.space, options)
     else:
-        found = find(kept.works, folds=options.folds, seed=options.seed, error_rate=options.error_rate)
+        found = find(
+            kept.works, folds=options.folds, seed=options.seed, error_rate=options.error_rate, workers=workers
+        )
     return found, found.note
+
+
+def drop_old(folder: Path) -> None:
+    """Remove the pictures of an earlier run: their numbers stand for other findings now."""
+    for path in folder.glob("*.jpg"):
+        path.unlink()
 
 
 def _pictures(
@@ -114,8 +131,6 @@ def _pictures(
     workers: int | None,
     progress: Progress | None,
 ) -> list[Finding]:
-    from dubio.engine.map import map_ordered
-    from dubio.report.pictures import finding_pictures
 
     by_image: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -134,6 +149,23 @@ def _pictures(
     return [replace(f, picture=picture.get(f.finding)) for f in findings]
 
 
+def _draw(
+    sample: Sample, dataset: Dataset, pred: IndexMap, findings: list[Finding], root: Path
+) -> list[tuple[int, str]]:
+    if sample.label is None:
+        return []
+    label = read_mask(sample.label, dataset.space, dataset.encoding, unknown="void")
+    image = None
+    if sample.image is not None:
+        image = fit_image(read_image(sample.image), (int(label.shape[0]), int(label.shape[1])))
+    made = []
+    for finding in findings:
+        name = f"pictures/{finding.finding:05d}.jpg"
+        save_strip(strip(finding, dataset.space, image, label, pred), root / name)
+        made.append((finding.finding, name))
+    return made
+
+
 def _write(
     run: Run, findings: list[Finding], summary: AuditSummary, kept: Collected, dataset: Dataset
 ) -> None:
@@ -144,8 +176,6 @@ def _write(
     write_json(run.path / "summary.json", summary.to_dict())
     if kept.quarantine:
         write_json(run.path / "quarantine.json", kept.quarantine)
-    from dubio.report.audit_page import write_audit_report
-
     write_audit_report(run.path, findings, summary, dataset, kept.quarantine)
 
 

@@ -1,0 +1,1 @@
+"""Whole jobs: what a command does, as a function that fills a run folder."""

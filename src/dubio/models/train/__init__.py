@@ -1,0 +1,1 @@
+"""Training of segmentation networks (needs the extra ``torch``)."""
