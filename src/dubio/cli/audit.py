@@ -62,7 +62,7 @@ _SHOWN = 10
 )  # fmt: skip
 @click.option(
     "--copies", type=click.IntRange(1),
-    help="Planted copies per image. [default: as many as give about 6000 planted errors]",
+    help="Planted copies per image. [default: as many as give about 4000 planted errors]",
 )  # fmt: skip
 @click.option(
     "--plant-rate", type=click.FloatRange(0, 1, min_open=True), default=0.06, show_default=True,

@@ -193,6 +193,7 @@ def _select(found: Dataset, split: str | None, ids: set[str] | None) -> Dataset:
                 remedy=f"it has {', '.join(splits)}" if splits else "this layout has no splits",
             )
         samples = [s for s in samples if s.split == split]
+        notes.append(f"{len(samples)} of {len(found)} images are of the split '{split}'")
     if ids is not None:
         samples = [s for s in samples if s.image_id in ids]
         lost = sorted(ids - {s.image_id for s in samples})

@@ -29,8 +29,8 @@ from dubio.regions.extract import components, extract
 # Images per shard: a killed audit loses at most the work on one shard.
 _SHARD = 16
 # Planted errors that the finder wants to see among its candidates, over all images.
-_ENOUGH = 6000
-_MOST_COPIES = 12
+_ENOUGH = 4000
+_MOST_COPIES = 8
 # Rows to learn from, about: more don't help, but take time.
 _MOST_ROWS = 150_000
 
@@ -51,7 +51,7 @@ class AuditOptions:
         min_probability: leave out less probable findings.
         error_rate: share of label regions assumed wrong; ``None``: estimated.
         folds: parts for cross-fitting by image.
-        copies: planted copies per image; ``None``: as many as give about 6000 planted errors.
+        copies: planted copies per image; ``None``: as many as give about 4000 planted errors.
         plant_rate: planted errors per eligible label region.
         unknown: what to do with label values outside the label space.
         use_images: use the picture for features (edges, colours) where there is one.

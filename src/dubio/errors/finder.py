@@ -28,7 +28,8 @@ class Quality:
 
     ``auroc`` and ``ap`` are over places (overlapping candidates count once); ``baselines`` holds the
     same for simple scores; ``ece`` is the calibration error of the probability (15 equal-population
-    bins); ``reliability`` its bins: mean probability, share of planted, number.
+    bins); ``reliability`` its bins: mean probability, share of planted, number. ``title`` says what was
+    measured, ``rows`` holds further figures.
     """
 
     auroc: float = float("nan")
@@ -40,6 +41,8 @@ class Quality:
     met: int = 0
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     reliability: list[tuple[float, float, int]] = field(default_factory=list)
+    title: str = "Planted errors in unseen images"
+    rows: list[tuple[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -69,7 +72,14 @@ class Found:
     note: str = ""
 
 
-def find(works: list[ImageWork], *, folds: int = 5, seed: int = 0, error_rate: float | None = None) -> Found:
+def find(
+    works: list[ImageWork],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    error_rate: float | None = None,
+    workers: int | None = None,
+) -> Found:
     """Score all places of the given labels, each by a model that never saw its image.
 
     Args:
@@ -77,6 +87,7 @@ def find(works: list[ImageWork], *, folds: int = 5, seed: int = 0, error_rate: f
         folds: number of parts for cross-fitting; an image's part depends on its id and the seed.
         seed: seed.
         error_rate: errors per label region to assume; ``None`` estimates it.
+        workers: models fitted at once; default: all processors.
         workers: models fitted at once; default: all processors.
 
     Returns:

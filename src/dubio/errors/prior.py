@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 _TINY = 1e-9
+_IMAGINARY = 1.0
 
 
 def logit(p: npt.ArrayLike) -> Floats:
@@ -53,7 +54,8 @@ def estimate_prior(
     """Share of positives in data to which a calibrated classifier is applied.
 
     Expectation maximisation of Saerens, Latinne and Decaestecker (2002): assumes that positives (and
-    negatives) look alike in both sets and only their share differs.
+    negatives) look alike in both sets and only their share differs. One imaginary positive is added to the
+    data, so that a clean set is "hardly any" and not "none", which would make every probability zero.
 
     Args:
         p: ``(N,)`` probabilities by the classifier.
@@ -62,7 +64,7 @@ def estimate_prior(
         steps: largest number of iterations.
 
     Returns:
-        The share, between 1e-6 and 1 - 1e-6; ``nan`` without data.
+        The share, strictly between 0 and 1; ``nan`` without data.
     """
     values = np.asarray(p, np.float64)
     w = np.ones(len(values)) if weight is None else np.asarray(weight, np.float64)
@@ -71,8 +73,8 @@ def estimate_prior(
     z = logit(values) - logit(learned)
     share = float(learned)
     for _ in range(steps):
-        new = float(np.clip((w * expit(z + logit(share))).sum() / w.sum(), 1e-6, 1 - 1e-6))
-        if abs(new - share) < 1e-7:
+        new = float(((w * expit(z + logit(share))).sum() + _IMAGINARY) / (w.sum() + 2 * _IMAGINARY))
+        if abs(new - share) < 1e-6 * share:
             return new
         share = new
     return share

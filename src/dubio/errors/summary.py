@@ -85,7 +85,6 @@ def summarise(
     regions = sum(r.regions for r in rows)
     confusion = sum((w.confusion for w in works), np.zeros((len(space), len(space) + 1), np.int64))
     quality = found.quality
-    known = found.quality is not None and total is not None
     return AuditSummary(
         images=len(works),
         skipped=skipped,
@@ -97,7 +96,7 @@ def summarise(
         expected=total[0] if total else None,
         low=total[1] if total else None,
         high=total[2] if total else None,
-        error_rate=total[0] / max(regions, 1) if known and total else None,
+        error_rate=total[0] / max(regions, 1) if total else None,
         error_rate_estimated=found.estimated,
         met_share=quality.met / max(quality.planted, 1) if quality and quality.planted else None,
         pixel_agreement=float(np.trace(confusion[:, :-1]) / max(confusion.sum(), 1)),
@@ -120,7 +119,7 @@ def _class_rows(
     confusion = sum((w.confusion for w in works), np.zeros((len(space), len(space) + 1), np.int64))
     regions = sum((w.regions for w in works), np.zeros(len(space), np.int64))
     pixels = confusion.sum(1)
-    calibrated = found.quality is not None
+    calibrated = np.isfinite(found.prior)
     fixed = None if found.estimated else found.prior
     concerned = _concerned(works, found) if calibrated else np.zeros(0, np.int64)
 

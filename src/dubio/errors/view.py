@@ -48,7 +48,8 @@ class View:
         known = classes < self.n_classes
         scores = self.prediction.scores
         if scores is None:
-            return ((self.pred == classes) & known).astype(np.float32)
+            agree: Floats = ((self.pred == classes) & known).astype(np.float32)
+            return agree
         picked: npt.NDArray[Any] = np.take_along_axis(
             scores, np.where(known, classes, 0)[None].astype(np.int64), axis=0
         )[0].astype(np.float32)

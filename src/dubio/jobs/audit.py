@@ -112,7 +112,11 @@ def _score(
         found = find_by_meta(kept, dataset.space, options)
     else:
         found = find(
-            kept.works, folds=options.folds, seed=options.seed, error_rate=options.error_rate, workers=workers
+            kept.works,
+            folds=options.folds,
+            seed=options.seed,
+            error_rate=options.error_rate,
+            workers=workers,
         )
     return found, found.note
 
@@ -141,7 +145,7 @@ def _pictures(
 
     def job(name: str) -> list[tuple[int, str]]:
         work = next(w for w in load_work(shard_of[name], maps=True) if w.image_id == name)
-        return finding_pictures(samples[name], dataset, work.pred, by_image[name], run.path / "pictures")
+        return _draw(samples[name], dataset, work.pred, by_image[name], run.path)
 
     done = map_ordered(job, names, workers=workers)
     steps = done if progress is None else progress(done, len(names), "drawing")

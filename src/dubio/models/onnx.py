@@ -42,14 +42,17 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads or cpu_count()
-        providers = ["CPUExecutionProvider"]
+        providers: list[Any] = ["CPUExecutionProvider"]
         has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-        if device == "cuda" and not has_cuda:
+        if device.startswith("cuda") and not has_cuda:
             raise InputError(
                 "onnxruntime has no CUDA provider", remedy="install onnxruntime-gpu or choose --device cpu"
             )
         if has_cuda and device != "cpu":
-            providers.insert(0, "CUDAExecutionProvider")
+            number = device.partition(":")[2]
+            providers.insert(
+                0, ("CUDAExecutionProvider", {"device_id": int(number) if number.isdigit() else 0})
+            )
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:

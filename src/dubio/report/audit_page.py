@@ -1,3 +1,194 @@
+"""The page of an audit: one HTML file that opens from disk, with the pictures beside it.
+
+Style sheet, programs and data are inlined; nothing is fetched. The data travel as JSON, and the page builds
+its elements from text, so a name can hold anything; a content security policy forbids all else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib import resources
 from pathlib import Path
-def write_audit_report(path, findings, summary, dataset, quarantine):
-    Path(path,'report.html').write_text('x')
+from typing import TYPE_CHECKING, Any
+
+from dubio.core.files import write_text
+from dubio.report.run_notes import RunNotes, read_notes
+from dubio.report.verdicts import findings_digest
+
+if TYPE_CHECKING:
+    from dubio.core.labelspace import LabelSpace
+    from dubio.core.records import Dataset
+    from dubio.errors.findings import Finding
+    from dubio.errors.summary import AuditSummary
+
+_STYLES = ("base.css", "summary.css", "wall.css")
+# One closure in this order: later files use what earlier ones define.
+_PROGRAMS = (
+    "dom.js", "store.js", "transfer.js", "charts.js", "summary.js", "trust.js", "view.js", "filters.js",
+    "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
+)  # fmt: skip
+METHODS = {
+    "planted": "learned from planted errors",
+    "meta": "meta classification (published method)",
+}
+
+
+def write_audit_report(
+    path: str | Path,
+    findings: list[Finding],
+    summary: AuditSummary,
+    dataset: Dataset,
+    quarantine: dict[str, str],
+) -> None:
+    """Write ``report.html`` into a run folder.
+
+    Args:
+        path: the run folder; pictures are looked up below it, ``run.json`` is quoted if it is there.
+        findings: the ranked findings, worst first; may be empty.
+        summary: what the audit says of the data set.
+        dataset: the data set, for its name and label space (void keeps its own colour and name).
+        quarantine: image id -> why it was left out.
+
+    Raises:
+        InputError: the page can't be written.
+    """
+    folder = Path(path)
+    notes = read_notes(folder, dataset.space.names)
+    data = page_data(folder, findings, summary, dataset, quarantine, notes)
+    write_text(folder / "report.html", render(data))
+
+
+def page_data(
+    folder: Path,
+    findings: list[Finding],
+    summary: AuditSummary,
+    dataset: Dataset,
+    quarantine: dict[str, str],
+    notes: RunNotes,
+) -> dict[str, Any]:
+    """Everything that the page shows, as plain data."""
+    from dubio.errors.findings import TITLES
+    from dubio.errors.summary import SUSPICIOUS
+
+    return {
+        "run": findings_digest(findings),
+        "name": dataset.name,
+        "date": notes.date,
+        "method": METHODS.get(summary.method, summary.method),
+        "headline": headline(summary),
+        "suspicious_from": SUSPICIOUS,
+        "summary": summary.to_dict(),
+        "palette": _palette(dataset.space),
+        "kinds": TITLES,
+        "findings": [_row(f, folder, len(dataset.space)) for f in findings],
+        "quarantine": sorted(quarantine.items()),
+        "notes": list(dataset.notes),
+        "footer": {"version": notes.version, "options": notes.options, "command": notes.command},
+    }
+
+
+def headline(summary: AuditSummary) -> str:
+    """What the audit found, in one or two sentences.
+
+    Where probabilities are not calibrated there is no number to give: the reason is said instead.
+    """
+    ranked = {0: "No place is suspicious enough to be listed.", 1: "1 place listed."}.get(
+        summary.findings, f"{summary.findings:,} places ranked, worst first."
+    )
+    if summary.expected is None or summary.low is None or summary.high is None:
+        note = summary.note.strip().rstrip(".")
+        if not note:
+            return ranked
+        return f"{note[0].upper()}{note[1:]}. {ranked}"
+    regions = f"{summary.regions:,} label region{'' if summary.regions == 1 else 's'}"
+    count = round(summary.expected)
+    about = "Less than one label error" if count < 1 else f"About {count:,} label error{'s'[: count != 1]}"
+    return f"{about} expected among {regions} (90 %: {summary.low:,.0f} to {summary.high:,.0f}). {ranked}"
+
+
+def render(data: dict[str, Any]) -> str:
+    """Fill the template: style sheet, programs and data inlined, programs pinned by their hashes."""
+    import jinja2
+
+    loader = jinja2.FunctionLoader(_part)
+    pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    early = _part("theme.js")
+    program = "(() => {\n'use strict';\n" + "\n".join(_part(name) for name in _PROGRAMS) + "\n})();\n"
+    return pages.get_template("page.html").render(
+        data=data,
+        payload=embed(data),
+        style="\n".join(_part(name) for name in _STYLES),
+        early=early,
+        program=program,
+        hashes=" ".join(f"'sha256-{_sha256(text)}'" for text in (early, program)),
+    )
+
+
+def embed(data: Any) -> str:
+    r"""JSON that can stand inside a script element, whatever the names in it.
+
+    >>> embed({"id": "</script>"})
+    '{"id":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # a lone surrogate (a file name that is not UTF-8) can't be written as UTF-8
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _row(f: Finding, folder: Path, void: int) -> dict[str, Any]:
+    return {
+        "n": f.finding,
+        "image": f.image_id,
+        "kind": f.kind,
+        "given": min(f.given_index, void),
+        "proposed": min(f.proposed_index, void),
+        "p": round(f.probability, 5),
+        "box": [f.x0, f.y0, f.x1, f.y1],
+        "of": [f.width, f.height],
+        "size": f.size,
+        "pg": round(f.p_given, 4),
+        "pp": round(f.p_proposed, 4),
+        "reason": f.reason,
+        "picture": _picture(folder, f.picture),
+        "verdict": f.verdict,
+    }
+
+
+def _picture(folder: Path, name: str | None) -> dict[str, Any] | None:
+    """Path and number of tiles of a strip; ``None`` if there is none."""
+    if name is None:
+        return None
+    from PIL import Image
+
+    from dubio.report.pictures import tiles_of
+
+    try:
+        with Image.open(folder / name) as picture:
+            tiles = tiles_of(picture.size)
+    except OSError:
+        tiles = 3  # the page says that the file is missing
+    return {"src": Path(name).as_posix(), "tiles": tiles}
+
+
+def _palette(space: LabelSpace) -> list[dict[str, Any]]:
+    """Name and colour of each class, void last."""
+    names = [*space.names, "void"]
+    return [
+        {"name": name, "color": [int(v) for v in rgb]}
+        for name, rgb in zip(names, space.palette, strict=True)
+    ]
+
+
+@cache
+def _part(name: str) -> str:
+    return resources.files("dubio.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

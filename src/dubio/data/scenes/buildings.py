@@ -291,12 +291,6 @@ class _Painter:
             for floor in range(b.floors):
                 y = 0.6 + floor * b.storey + 0.9
                 part = self._glass(b.z0)
-                self.canvas.solid(
-                    [
-                        (x - 0.55, y, b.z0),
-                        (x + 0.55, y, b.z0),
-                        (x + 0.55, y + 1.5, b.z0),
-                        (x - 0.55, y + 1.5, b.z0),
-                    ],
-                    part,
-                )
+                low, high = x - 0.55, x + 0.55
+                corners = [(low, y, b.z0), (high, y, b.z0), (high, y + 1.5, b.z0), (low, y + 1.5, b.z0)]
+                self.canvas.solid(corners, part)

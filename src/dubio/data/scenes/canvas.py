@@ -24,6 +24,14 @@ from dubio.data.scenes.space import VOID
 SAMPLES = 3  # per pixel and axis: odd, so that one sample lies at the pixel's centre
 Point = tuple[float, float]
 Space = tuple[float, float, float]
+# Sixteen points of the unit circle, counter-clockwise, without a library's sine and cosine.
+_QUARTER: tuple[Point, ...] = ((1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924))
+CIRCLE: tuple[Point, ...] = (
+    *_QUARTER,
+    *((-y, x) for x, y in _QUARTER),
+    *((-x, -y) for x, y in _QUARTER),
+    *((y, -x) for x, y in _QUARTER),
+)
 _NOWHERE = 1 << 30
 
 
@@ -180,13 +188,8 @@ class Canvas:
         if right < 0 or bottom < 0 or left > self.camera.width or top > self.camera.height:
             return False
         if self._open:
-            reach = self._reach
-            self._reach = [
-                min(reach[0], left),
-                min(reach[1], top),
-                max(reach[2], right),
-                max(reach[3], bottom),
-            ]
+            a, b, c, d = self._reach
+            self._reach = [min(a, left), min(b, top), max(c, right), max(d, bottom)]
         return True
 
     def line(self, start: Point, end: Point, width: float, part: int) -> None:

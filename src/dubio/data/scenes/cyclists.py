@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dubio.data.scenes.canvas import Board, Canvas
+from dubio.data.scenes.canvas import CIRCLE, Board, Canvas
 from dubio.data.scenes.light import vary
 from dubio.data.scenes.people import CLOTHES, Figure, Person, View
 from dubio.data.scenes.space import BICYCLE, PERSON
@@ -73,7 +73,7 @@ def _side_bicycle(board: Board, frame: int, tyre: int, spoke: int) -> None:
         for dx, dy in _SPOKES:
             start, end = (hub - 0.3 * dx, 0.34 - 0.3 * dy), (hub + 0.3 * dx, 0.34 + 0.3 * dy)
             board.bar(start, end, 0.012, spoke, least=0.5)
-        points = [(hub + 0.32 * x, 0.34 + 0.32 * y) for x, y in _CIRCLE]
+        points = [(hub + 0.32 * x, 0.34 + 0.32 * y) for x, y in CIRCLE]
         for start, end in zip(points, points[1:] + points[:1], strict=True):
             board.bar(start, end, 0.06, tyre)
     crank, seat = (-0.06, 0.3), (-0.2, 0.86)
@@ -111,10 +111,3 @@ def _ride(figure: Figure, view: View) -> None:
     figure.limb([(0.07, 0.8), (0.14, 0.68), (0.23, 0.6)], 0.05, figure.top_lit)
     figure.board.disc(0.12 * h, 0.915 * h, 0.048 * h, figure.skin, tall=0.062 * h)
     figure.board.disc(0.11 * h, 0.95 * h, 0.058 * h, figure.bag_part, tall=0.042 * h)
-
-
-_QUARTER = ((1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924))
-_CIRCLE = (
-    [(x, y) for x, y in _QUARTER] + [(-y, x) for x, y in _QUARTER]
-    + [(-x, -y) for x, y in _QUARTER] + [(y, -x) for x, y in _QUARTER]
-)  # fmt: skip

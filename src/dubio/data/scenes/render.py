@@ -63,7 +63,9 @@ class Scene:
 
 
 def render_scene(seed: int, *, size: tuple[int, int] = (288, 512), weather: str | None = None) -> Scene:
-    """Render a street scene; the same arguments give the same scene everywhere.
+    """Render a street scene; the same arguments give the same scene on any machine.
+
+    Random numbers and drawing come from numpy and Pillow; other versions of these may change a scene.
 
     The same seed under another weather gives the same street with the same label, but for the
     umbrellas that people open in the rain. Nothing in a scene is void.

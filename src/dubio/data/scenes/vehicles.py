@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dubio.data.scenes.bodies import BODIES, FRONT, LEFT, NORMALS, REAR, RIGHT, Body, Loft, Model
-from dubio.data.scenes.canvas import Canvas, Point, Space
+from dubio.data.scenes.canvas import CIRCLE, Canvas, Point, Space
 from dubio.data.scenes.light import Color, mix, scale, vary
 from dubio.data.scenes.shading import Lamp
 from dubio.data.scenes.space import BUS, CAR, TRUCK
@@ -33,16 +33,6 @@ _LOAD_PAINT: tuple[Color, ...] = (
     (120, 148, 116),
 )
 _CLASS: dict[Model, int] = {"bus": BUS, "truck": TRUCK}
-_CIRCLE = tuple(
-    (x * sx, y * sy)
-    for sx, sy, quarter in (
-        (1, 1, ((1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924))),
-        (-1, 1, ((0.0, 1.0), (0.383, 0.924), (0.707, 0.707), (0.924, 0.383))),
-        (-1, -1, ((1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924))),
-        (1, -1, ((0.0, 1.0), (0.383, 0.924), (0.707, 0.707), (0.924, 0.383))),
-    )
-    for x, y in quarter
-)
 
 
 @dataclass(frozen=True)
@@ -247,7 +237,7 @@ class _Painter:
         for side in (-1.0, 1.0):
             across = side * (body.half + 0.01)
             for axle in body.axles:
-                outline = [self.v.place(axle + x * r, across, r + y * r) for x, y in _CIRCLE]
+                outline = [self.v.place(axle + x * r, across, r + y * r) for x, y in CIRCLE]
                 if side > 0:
                     outline.reverse()
                 if not self._visible(outline):
@@ -255,7 +245,7 @@ class _Painter:
                 for radius, part in ((1.18, arch), (1.0, tyre), (0.6, rim), (0.2, tyre)):
                     points = [
                         self.v.place(axle + x * r * radius, across, max(0.0, r + y * r * radius))
-                        for x, y in _CIRCLE
+                        for x, y in CIRCLE
                     ]
                     self.canvas.solid(points, part)
 

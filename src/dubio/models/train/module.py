@@ -99,10 +99,11 @@ class Segmenter(pl.LightningModule):
             {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.options.lr)
-        total = max(2, int(self.trainer.estimated_stepping_batches))
+        total = max(3, int(self.trainer.estimated_stepping_batches))
         scheduler: Any
         if self.options.schedule == "onecycle":
-            share = max(self.options.warmup, 1 / total)
+            # Both halves of the cycle need a step.
+            share = min(max(self.options.warmup, 2 / total), 1 - 1 / total)
             scheduler = torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, self.options.lr, total_steps=total, pct_start=share
             )
