@@ -9,14 +9,39 @@ __version__ = "0.1.0"
 
 # name -> module; loaded at first use, so that ``import dubio`` stays light
 _PUBLIC: dict[str, str] = {
+    # records
+    "Dataset": "dubio.core.records",
+    "DubioError": "dubio.core.errors",
+    "Encoding": "dubio.core.labelspace",
+    "InputError": "dubio.core.errors",
     "LabelClass": "dubio.core.labelspace",
     "LabelSpace": "dubio.core.labelspace",
-    "Encoding": "dubio.core.labelspace",
+    "PredictionSource": "dubio.core.records",
     "Sample": "dubio.core.records",
-    "Dataset": "dubio.core.records",
     "SegPrediction": "dubio.core.records",
-    "DubioError": "dubio.core.errors",
-    "InputError": "dubio.core.errors",
+    # data in
+    "ClassMap": "dubio.data.classmap",
+    "load_class_map": "dubio.data.classmap",
+    "load_space": "dubio.data.spaces",
+    "open_dataset": "dubio.data.layouts",
+    "open_folders": "dubio.data.folders",
+    "open_predictions": "dubio.data.predictions",
+    "read_image": "dubio.data.images",
+    "read_mask": "dubio.data.masks",
+    "write_mask": "dubio.data.masks",
+    # models
+    "ModelSource": "dubio.models.source",
+    "load_model": "dubio.models.load",
+    # regions
+    "MetaClassifier": "dubio.regions.meta",
+    "MetaRegressor": "dubio.regions.meta",
+    "extract": "dubio.regions.extract",
+    "feature_matrix": "dubio.regions.schema",
+    # label errors
+    "AuditOptions": "dubio.errors.audit",
+    "audit": "dubio.jobs.audit",
+    "plant": "dubio.errors.plant",
+    "score_list": "dubio.errors.score",
 }
 __all__ = [  # noqa: PLE0604 - the names are computed
     "__version__",

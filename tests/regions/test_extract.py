@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dubio import InputError, SegPrediction
 from dubio.regions.extract import components, extract
-from dubio.regions.schema import column, feature_matrix, space_of as stored_space
+from dubio.regions.schema import column, feature_matrix
+from dubio.regions.schema import space_of as stored_space
 
 from .helpers import blobs, brute_components, predict, softmax, space_of
 

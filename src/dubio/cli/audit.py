@@ -231,7 +231,7 @@ def report(screen: Screen, result: AuditResult) -> None:
         how = "estimated" if s.error_rate_estimated else "as assumed"
         screen.say(
             f"{s.images} images, {s.regions} label regions: about {s.expected:.0f} errors that the model can "
-            f"point at (90 %: {s.low:.0f} to {s.high:.0f}; error rate {100 * (s.error_rate or 0):.1f} %, {how})"
+            f"point at (90 %: {s.low:.0f} to {s.high:.0f}; rate {100 * (s.error_rate or 0):.2f} %, {how})"
         )
     if s.quality:
         base = max((b["ap"] for b in s.quality["baselines"].values()), default=float("nan"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,7 +101,7 @@ def find(
     group = _groups(works, [w.places.group for w in works])
     y = np.concatenate([w.planting.y for w in works]) if works else np.zeros(0, np.int8)
     if len(works) < MIN_IMAGES or (y == 1).sum() < MIN_POSITIVES:
-        return _label_free(works, given, image, group, int((y == 1).sum()))
+        return _label_free(works, int((y == 1).sum()))
     learn = _stack([w.planting.x for w in works])
     learn = np.column_stack([learn, context.rows(learn)])
     weight = np.concatenate([w.planting.weight for w in works]).astype(np.float64)
@@ -108,7 +109,7 @@ def find(
     fold = image_folds([w.image_id for w in works], min(folds, len(works)), seed)
     z_given, z_learn = np.full(len(given), np.nan), np.full(len(learn), np.nan)
     if any(len(np.unique(y[(fold[learn_image] != k) & (y >= 0)])) < 2 for k in np.unique(fold)):
-        return _label_free(works, given, image, group, int((y == 1).sum()))
+        return _label_free(works, int((y == 1).sum()))
 
     def fit_fold(k: int) -> BoostedTrees:
         rows = (fold[learn_image] != k) & (y >= 0)
@@ -204,17 +205,30 @@ def _groups(works: list[ImageWork], parts: list[npt.NDArray[np.int32]]) -> Ints:
     return np.concatenate(shifted) if works else np.zeros(0, np.int64)
 
 
-def _label_free(works: list[ImageWork], given: Floats, image: Ints, group: Ints, positives: int) -> Found:
-    score = 1 - given[:, FEATURES.index("p_given")]
-    kept = representatives(score, group)
+def _label_free(works: list[ImageWork], positives: int) -> Found:
     note = (
         f"too little to learn from ({len(works)} images, {positives} planted errors among the candidates): "
         "places are ranked by one minus the mean probability of the given label, which is not a calibrated "
         "probability of an error"
     )
+    return rank_by(works, lambda x: 1 - x[:, FEATURES.index("p_given")], note)
+
+
+def rank_by(works: list[ImageWork], score: Callable[[Floats], Floats], note: str = "") -> Found:
+    """Rank places by a simple score of their features, clipped to 0 … 1; a baseline, not calibrated.
+
+    Args:
+        works: the images' candidates.
+        score: from features ``(n, len(FEATURES))`` to ``(n,)``, high = suspect.
+        note: goes into the result.
+    """
+    given = _stack([w.places.x for w in works])
+    image = np.repeat(np.arange(len(works)), [len(w.places.x) for w in works])
+    values = np.nan_to_num(score(given), nan=0.0)
+    kept = representatives(values, _groups(works, [w.places.group for w in works]))
     first = np.searchsorted(image, np.arange(len(works)))
+    s = np.clip(values[kept], 0, 1)
     nan = float("nan")
-    s = np.clip(score[kept], 0, 1)
     return Found(image[kept], kept - first[image[kept]], s, s, nan, nan, False, None, note)
 
 

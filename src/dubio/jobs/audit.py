@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from dubio.errors.audit import AuditOptions, Collected, Progress, collect
 from dubio.errors.choose import choose
 from dubio.errors.finder import Found, find
 from dubio.errors.findings import Finding, to_table
-from dubio.errors.store import load_work
+from dubio.errors.store import ImageWork, load_work
 from dubio.errors.summary import AuditSummary, summarise
 from dubio.report.audit_page import write_audit_report
 from dubio.report.pictures import save_strip, strip
@@ -34,6 +34,7 @@ class AuditResult:
     findings: list[Finding]
     summary: AuditSummary
     quarantine: dict[str, str]
+    works: list[ImageWork] = field(default_factory=list, repr=False)
 
     @property
     def report(self) -> Path:
@@ -100,7 +101,7 @@ def audit(
     findings = _pictures(findings, kept, dataset, run, workers, progress)
     _write(run, findings, summary, kept, dataset)
     run.finish(images=len(kept.works), findings=len(findings), source=source.describe())
-    return AuditResult(run.path, findings, summary, kept.quarantine)
+    return AuditResult(run.path, findings, summary, kept.quarantine, kept.works)
 
 
 def _score(

@@ -1,0 +1,62 @@
+// Puts the page together.
+
+function themeButton() {
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const button = h("button", { type: "button", class: "quiet icon", id: "theme", onclick: () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    try {
+      localStorage.setItem("dubio:theme", root.dataset.theme);
+    } catch {
+      // the choice lasts as long as the page
+    }
+    draw();
+  } });
+  const draw = () => {
+    button.setAttribute("aria-label", dark() ? "Light colours" : "Dark colours");
+    button.replaceChildren(svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+      svg("circle", { cx: 8, cy: 8, r: 6, fill: "none", stroke: "currentColor", "stroke-width": 1.5 }),
+      svg("path", { d: "M8 2a6 6 0 0 1 0 12z", fill: "currentColor" })));
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  draw();
+  return button;
+}
+
+function showTools() {
+  const file = h("input", { type: "file", id: "file", accept: ".json,application/json", class: "hidden", tabindex: "-1", "aria-hidden": "true",
+    onchange: () => {
+      if (file.files[0]) load(file.files[0]).then(refresh);
+      file.value = "";
+    } });
+  const item = (text, act, id) => h("button", { type: "button", class: "quiet", id, onclick: () => { menu.open = false; act(); } }, text);
+  const menu = h("details", { class: "menu" }, h("summary", { "aria-label": "More on verdicts", title: "More on verdicts" }, "⋯"),
+    h("div", { class: "menu-in" },
+      item("Load verdicts…", () => file.click(), "load"),
+      "showSaveFilePicker" in window ? item("Keep a file up to date…", linkFile, "link") : null,
+      item("Keys", () => help.showModal(), "keys")));
+  addEventListener("pointerdown", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") menu.open = false;
+  });
+  byId("tools").append(
+    h("button", { type: "button", class: "primary", id: "save", title: "Download verdicts.json", onclick: save }, "Save verdicts", key("e")), menu,
+    h("button", { type: "button", class: "quiet icon", "aria-label": "Keys", title: "Keys", onclick: () => help.showModal() }, "?"), themeButton(), file);
+}
+
+showTools();
+showIntro();
+showFigures();
+showClasses();
+showTrust();
+showFilters();
+showLegend();
+showWall();
+showViewer();
+showHelp();
+showEnd();
+byId("hint").append(key("j"), key("k"), " move ", key("a"), " wrong ", key("r"), " fine ", key("enter"), " large ", key("?"), " all keys");
+if (!storageWorks) notice("This browser keeps nothing for pages from disk: save your verdicts to a file before you close the page.");
+document.addEventListener("keydown", onKey);
