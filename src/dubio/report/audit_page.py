@@ -72,15 +72,17 @@ def page_data(
     """Everything that the page shows, as plain data."""
     from dubio.errors.findings import TITLES
     from dubio.errors.summary import SUSPICIOUS
+    from dubio.report.pictures import GAP, TILE
 
     return {
         "run": findings_digest(findings),
         "name": dataset.name,
         "date": notes.date,
-        "method": METHODS.get(summary.method, summary.method),
+        "method": _method(summary),
         "headline": headline(summary),
         "suspicious_from": SUSPICIOUS,
         "summary": summary.to_dict(),
+        "tile": [*TILE, GAP],
         "palette": _palette(dataset.space),
         "kinds": TITLES,
         "findings": [_row(f, folder, len(dataset.space)) for f in findings],
@@ -88,6 +90,12 @@ def page_data(
         "notes": list(dataset.notes),
         "footer": {"version": notes.version, "options": notes.options, "command": notes.command},
     }
+
+
+def _method(summary: AuditSummary) -> str:
+    if summary.method == "planted" and summary.quality is None:
+        return "ranked by the model's probability of the label"
+    return METHODS.get(summary.method, summary.method)
 
 
 def headline(summary: AuditSummary) -> str:
@@ -106,7 +114,9 @@ def headline(summary: AuditSummary) -> str:
     regions = f"{summary.regions:,} label region{'' if summary.regions == 1 else 's'}"
     count = round(summary.expected)
     about = "Less than one label error" if count < 1 else f"About {count:,} label error{'s'[: count != 1]}"
-    return f"{about} expected among {regions} (90 %: {summary.low:,.0f} to {summary.high:,.0f}). {ranked}"
+    return (
+        f"{about} expected among {regions} (90\u00a0%: {summary.low:,.0f} to {summary.high:,.0f}). {ranked}"
+    )
 
 
 def render(data: dict[str, Any]) -> str:
@@ -180,8 +190,7 @@ def _palette(space: LabelSpace) -> list[dict[str, Any]]:
     """Name and colour of each class, void last."""
     names = [*space.names, "void"]
     return [
-        {"name": name, "color": [int(v) for v in rgb]}
-        for name, rgb in zip(names, space.palette, strict=True)
+        {"name": name, "color": [int(v) for v in rgb]} for name, rgb in zip(names, space.palette, strict=True)
     ]
 
 

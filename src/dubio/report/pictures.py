@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 TILE = (432, 324)
 GAP = 6
 # The cut-out shows the region with this much of its size around it, and at least so many pixels across.
-_MARGIN, _LEAST = 0.75, 96
+_MARGIN, _LEAST = 0.6, 96
 _BLEND = 0.5  # strength of class colours over the picture
 _VOID = 0.45  # brightness of the picture where the label is void
 _REGION, _HALO = (255, 255, 255), (16, 16, 20)
@@ -107,10 +107,10 @@ def strip(
     box = [(v - o) * scale for v, o in ((region.x0, x0), (region.y0, y0), (region.x1, x0), (region.y1, y0))]
     tiles = [] if under is None else [Image.fromarray(under)]
     for indices in (label, pred):
-        tile = colour(_resize(indices[part], size, smooth=False), space, under)
-        tile[halo] = _HALO
-        tile[line] = _REGION
-        tiles.append(Image.fromarray(tile))
+        coloured = colour(_resize(indices[part], size, smooth=False), space, under)
+        coloured[halo] = _HALO
+        coloured[line] = _REGION
+        tiles.append(Image.fromarray(coloured))
     for tile in tiles[:1] if image is not None else tiles:
         pen = ImageDraw.Draw(tile)
         pen.rectangle(_around(box, size, 5), outline=_HALO, width=1)
@@ -160,10 +160,12 @@ def _resize(array: npt.NDArray[Any], size: tuple[int, int], *, smooth: bool) -> 
 
 
 def _outline(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """The border of a mask, two pixels wide, and a halo of one pixel around the mask."""
-    inner = _shrink(_shrink(mask))
-    grown = ~_shrink(~mask)
-    return mask & ~inner, grown & ~mask
+    """A line of two pixels around a mask, and a halo of one pixel around the line.
+
+    Around, not inside: a region may be no wider than the line.
+    """
+    outside = _shrink(_shrink(~mask))
+    return ~mask & ~outside, outside & ~_shrink(outside)
 
 
 def _shrink(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

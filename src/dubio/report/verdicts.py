@@ -101,7 +101,9 @@ def read_verdicts(path: str | Path) -> list[Verdict]:
         raise InputError("holds no verdicts", path=path, remedy="name the verdicts.json of an audit's page")
     if data.get("format") != FORMAT:
         raise InputError(
-            f"has format {data.get('format')!r}, not {FORMAT}", path=path, remedy="use the dubio that wrote it"
+            f"has format {data.get('format')!r}, not {FORMAT}",
+            path=path,
+            remedy="use the dubio that wrote it",
         )
     found: dict[int, Verdict] = {}
     for place, row in enumerate(data["verdicts"], start=1):

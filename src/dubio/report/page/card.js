@@ -1,6 +1,8 @@
 // One finding: its picture, what is said of it, and the two verdicts.
 
 const MOST_TILES = Math.max(0, ...FINDINGS.map((f) => f.picture?.tiles ?? 0));
+// One shape for all frames; a run without pictures gets a slim line instead.
+const STRIP = MOST_TILES ? String((MOST_TILES * (DATA.tile[0] + DATA.tile[2]) - DATA.tile[2]) / DATA.tile[1]) : "14";
 const sourceOf = (f) => f.picture.src.split("/").map(encodeURIComponent).join("/");
 
 function sides(f) {

@@ -4,7 +4,7 @@
 function rangeBar(value, low, high, most) {
   const x = (v) => 3 + (clamp(v, 0, most) / (most || 1)) * 114;
   return svg("svg", { class: "range", viewBox: "0 0 120 14", width: 120, height: 14, role: "img",
-    "aria-label": `${amount(value)}, 90 % interval ${amount(low)} to ${amount(high)}` },
+    "aria-label": `${amount(value)}, 90 % interval ${whole(low)} to ${whole(high)}` },
   svg("line", { x1: 3, x2: 117, y1: 7, y2: 7, class: "rail" }),
   svg("line", { x1: x(low), x2: Math.max(x(high), x(low) + 0.5), y1: 7, y2: 7, class: "span" }),
   svg("circle", { cx: x(value), cy: 7, r: 3, class: "dot" }));
@@ -19,7 +19,7 @@ function shareBar(share, { strong = false, mark = null, label = "" } = {}) {
 
 // Mean probability against share of planted errors; square-root axes, since most places are no errors.
 function reliabilityDiagram(bins) {
-  const side = 216, left = 44, top = 10;
+  const side = 216, left = 50, top = 10;
   const x = (v) => left + Math.sqrt(clamp(v, 0, 1)) * side;
   const y = (v) => top + side - Math.sqrt(clamp(v, 0, 1)) * side;
   const ticks = [0, 0.05, 0.25, 0.5, 1];
@@ -40,7 +40,7 @@ function reliabilityDiagram(bins) {
   svg("polyline", { points: bins.map((b) => `${x(b[0])},${y(b[1])}`).join(" "), class: "path" }),
   dots,
   svg("text", { x: left + side / 2, y: top + side + 33, "text-anchor": "middle", class: "axis" }, "probability said"),
-  svg("text", { x: -(top + side / 2), y: 11, transform: "rotate(-90)", "text-anchor": "middle", class: "axis" }, "share of planted errors"));
+  svg("text", { x: -(top + side / 2), y: 10, transform: "rotate(-90)", "text-anchor": "middle", class: "axis" }, "share of planted errors"));
 }
 
 // How many findings lie where on the scale of the slider.

@@ -29,9 +29,9 @@ const amount = (value) => (value < 0.95 ? (value < 0.05 ? "0" : "< 1") : whole(v
 function percent(share) {
   if (share === null || share === undefined) return "–";
   const value = 100 * share;
-  if (value === 0 || value >= 99.95) return `${Math.round(value)} %`;
-  if (value < 0.1) return "< 0.1 %";
-  return `${value.toFixed(value < 10 || value > 99 ? 1 : 0)} %`;
+  if (value === 0 || value >= 99.95) return `${Math.round(value)}\u00a0%`;
+  if (value < 0.1) return "< 0.1\u00a0%";
+  return `${value.toFixed(value < 10 || value > 99 ? 1 : 0)}\u00a0%`;
 }
 
 function probability(p) {

@@ -65,8 +65,7 @@ function showFilters() {
     Object.entries(names).map(([value, label]) => segment("verdict", value, label, (counts[value] = h("small")))));
   const picked = classSelect();
   byId("filters").append(
-    h("div", { class: "search-box" }, search, key("/")), picked, segments, kindChips(),
-    probabilityRange() ?? "", sort, reset);
+    h("div", { class: "search-box" }, search, key("/")), picked, segments, probabilityRange() ?? "", sort, reset, kindChips());
   Object.assign(controls, { search, sort, reset, segments, counts, picked });
   onView(drawFilters);
   onVerdict(drawCounts);

@@ -4,7 +4,7 @@ const help = byId("help");
 const HELP = [
   ["j", "k", "next, previous"], ["←", "→", "the same; ↑ ↓ a row"], ["a", "label is wrong (accept the finding)"], ["r", "label is fine (reject the finding)"],
   ["u", "undo, clear the verdict"], ["enter", "large view; esc closes it"], ["1", "…", "4", "in it: all, picture, label, model"],
-  ["/", "search by image id"], ["e", "save the verdicts (export)"], ["?", "this help"],
+  ["/", "search by image id; esc leads back to the findings"], ["e", "save the verdicts (export)"], ["?", "this help"],
 ];
 
 function showHelp() {
@@ -60,17 +60,18 @@ const KEYS = {
   Enter: () => (viewer.open ? viewer.close() : wall.contains(document.activeElement) ? openViewer() : false),
   e: () => { save(); },
   "/": () => {
-    if (viewer.open) viewer.close();
+    if (viewer.open) return false;
     controls.search.focus();
     controls.search.select();
+    return true;
   },
   "?": () => help.showModal(),
 };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing) return;
-  if (event.key === "Escape" && event.target.matches("#search")) {
-    change({ text: "" });
+  if (event.key === "Escape" && event.target.closest("#filters")) {
+    if (event.target === controls.search) change({ text: "" });
     moveTo(cursor);
     return;
   }

@@ -42,7 +42,7 @@ function showTools() {
     if (event.key === "Escape") menu.open = false;
   });
   byId("tools").append(
-    h("button", { type: "button", class: "primary", id: "save", title: "Download verdicts.json", onclick: save }, "Save verdicts", key("e")), menu,
+    h("button", { type: "button", class: "primary", id: "save", title: "Download verdicts.json", onclick: save }, h("span", {}, "Save", h("span", { class: "wide" }, " verdicts")), key("e")), menu,
     h("button", { type: "button", class: "quiet icon", "aria-label": "Keys", title: "Keys", onclick: () => help.showModal() }, "?"), themeButton(), file);
 }
 
@@ -57,6 +57,7 @@ showWall();
 showViewer();
 showHelp();
 showEnd();
+if (!FINDINGS.length) for (const id of ["filters", "legend", "hint"]) byId(id).hidden = true;
 byId("hint").append(key("j"), key("k"), " move ", key("a"), " wrong ", key("r"), " fine ", key("enter"), " large ", key("?"), " all keys");
 if (!storageWorks) notice("This browser keeps nothing for pages from disk: save your verdicts to a file before you close the page.");
 document.addEventListener("keydown", onKey);

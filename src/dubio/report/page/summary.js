@@ -18,7 +18,7 @@ function showFigures() {
     figure("Label regions", whole(s.regions), `in ${plural(used, "class", "classes")}; ${whole(s.places)} places examined`),
   ];
   if (s.expected !== null) {
-    figures.push(figure("Expected errors", amount(s.expected), `90 %: ${amount(s.low)} to ${amount(s.high)}, of the kind that the model can point at`));
+    figures.push(figure("Expected errors", amount(s.expected), `90\u00a0%: ${whole(s.low)} to ${whole(s.high)}, of the kind that the model can point at`));
   }
   if (rated) {
     figures.push(figure("Error rate", percent(s.error_rate),
@@ -51,7 +51,7 @@ function classRow(c, most, calibrated) {
     h("td", {}, rate === null ? "–" : percent(rate)),
     calibrated && c.expected !== null
       ? h("td", { class: "expected" }, h("span", { class: "with-bar" },
-        h("span", {}, amount(c.expected), h("small", {}, ` ${amount(c.low)} – ${amount(c.high)}`)),
+        h("span", {}, amount(c.expected), h("small", {}, ` ${whole(c.low)} – ${whole(c.high)}`)),
         rangeBar(c.expected, c.low, c.high, most)))
       : calibrated ? h("td", {}, "–") : null);
 }
@@ -93,7 +93,6 @@ function showClasses() {
 function showIntro() {
   const s = DATA.summary;
   byId("meta").append(h("bdi", {}, DATA.name), ` · ${day(DATA.date)} · ${plural(s.images, "image")} · ${DATA.method}`);
-  for (const text of DATA.notes) notice(text);
 }
 
 function showEnd() {
@@ -105,9 +104,11 @@ function showEnd() {
       h("dl", { class: "reasons" }, DATA.quarantine.map(([name, why]) => [h("dt", {}, h("bdi", {}, name)), h("dd", {}, why)]))));
   }
   const { version, options, command } = DATA.footer;
-  byId("foot").append(
+  fill(byId("foot"), {}, [
     h("p", {}, `Made with dubio ${version}. Labels and images were only read. run.json beside this page holds all options and versions; findings.parquet the findings.`),
+    DATA.notes.length ? h("details", {}, h("summary", {}, "What dubio detected"), h("ul", {}, DATA.notes.map((text) => h("li", {}, text)))) : null,
     options.length ? h("details", {}, h("summary", {}, "Options"),
       h("dl", { class: "options" }, options.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))) : null,
-    command ? h("details", {}, h("summary", {}, "How to make this run again"), h("pre", { tabindex: "0" }, command)) : null);
+    command ? h("details", {}, h("summary", {}, "How to make this run again"), h("pre", { tabindex: "0" }, command)) : null,
+  ]);
 }

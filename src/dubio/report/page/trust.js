@@ -14,7 +14,7 @@ function planted(q) {
   const met = q.planted ? ` ${whole(q.met)} of the ${whole(q.planted)} (${percent(q.met / q.planted)}) were met by a candidate at all; the rest no model of this strength could point at.` : "";
   return h("div", { class: "trust" },
     h("div", { class: "trust-words" },
-      h("p", {}, `Planted errors are mistakes that dubio makes on purpose in copies of your labels – objects left out or invented, classes swapped, outlines spoilt – so that it knows the truth. The finder learned from them in some images and is measured here on those in the others, which it had not seen.`),
+      h("p", {}, "Planted errors are mistakes that dubio makes on purpose in copies of your labels – objects left out or invented, classes swapped, outlines spoilt – so that it knows the truth. The finder learned from them in some images and is measured here on those in the others, which it had not seen."),
       h("p", { class: "muted" }, `${whole(q.planted)} errors were planted.${met} Real errors may be easier or harder than planted ones.`)),
     h("div", {},
       h("table", { class: "ranks" },
@@ -39,7 +39,7 @@ function showTrust() {
   if (!q) return;
   const parts = [];
   if (typeof q.ap === "number" && typeof q.auroc === "number") parts.push(planted(q));
-  if (Array.isArray(q.rows)) parts.push(generic(q));
+  if (Array.isArray(q.rows) && q.rows.length) parts.push(generic(q));
   if (!parts.length) return;
   byId("trust-body").append(...parts);
   byId("trust").hidden = false;

@@ -8,15 +8,15 @@ let look = "all";
 function tileOf(f, number) {
   const [width, , gap] = DATA.tile;
   const count = f.picture.tiles;
-  const whole = (count * (width + gap) - gap) / width;
+  const across = (count * (width + gap) - gap) / width;
   const image = h("img", { src: sourceOf(f), alt: "", draggable: "false",
-    style: { width: `${100 * whole}%`, "margin-left": `${(-100 * number * (width + gap)) / width}%` },
+    style: { width: `${100 * across}%`, "margin-left": `${(-100 * number * (width + gap)) / width}%` },
     onerror: () => viewer.querySelector(".tiles")?.replaceChildren(missing(`The picture ${f.picture.src} is not beside this page`)) });
   return h("div", { class: "tile" }, image);
 }
 
 function tiles(f) {
-  if (!f.picture) return h("div", { class: "tiles" }, missing("No picture of this place"));
+  if (!f.picture) return h("div", { class: "tiles" }, missing("No picture of this place"), h("p", { class: "captions two" }, sides(f)));
   const names = f.picture.tiles === 3 ? LOOKS.slice(1) : LOOKS.slice(2);
   const captions = { picture: "picture", label: ["label says ", chip(f.given)], model: ["model says ", chip(f.proposed)] };
   const wanted = names.includes(look) ? [look] : names;

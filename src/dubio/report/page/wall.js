@@ -51,7 +51,7 @@ function drawWall() {
   watcher.disconnect();
   chunks = [];
   wall.replaceChildren();
-  wall.style.setProperty("--tiles", String(MOST_TILES));
+  wall.style.setProperty("--strip", STRIP);
   if (!shown.length) {
     wall.append(h("div", { class: "empty" }, FINDINGS.length
       ? [h("p", {}, "No place fits these filters."), h("button", { type: "button", onclick: resetView }, "Reset filters")]
