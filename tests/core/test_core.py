@@ -157,7 +157,9 @@ def test_results_come_in_order(backend):
 
 def test_processes_give_the_same():
     # a function that other processes can import
-    assert list(map_ordered(digest, range(6), workers=2, backend="processes")) == [digest(i) for i in range(6)]
+    assert list(map_ordered(digest, range(6), workers=2, backend="processes")) == [
+        digest(i) for i in range(6)
+    ]
 
 
 def test_ray_gives_the_same():

@@ -28,6 +28,8 @@ def ids(path: Path, values: list[int]) -> None:
 CITY_IDS, TRAIN_IDS = [7, 26, 23, 0], [0, 13, 255, 18]
 # layout: (images, labels, stored values or None for colours, domain and split of one sample)
 TREES: dict[str, tuple[list[str], list[str], list[int] | None, dict[str, str]]] = {
+    "scenes": (["images/val/scene_00000.png"], ["labels/val/scene_00000.png"], [0, 2], {"split": "val"}),
+    "scenes-flat": (["images/scene_00000.png"], ["labels/scene_00000.png"], [0, 2], {}),
     "cityscapes": (
         [
             "leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png",

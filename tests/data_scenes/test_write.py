@@ -6,6 +6,7 @@ from PIL import Image
 
 from dubio import InputError
 from dubio.data.images import read_image
+from dubio.data.layouts import open_dataset
 from dubio.data.masks import read_mask
 from dubio.data.scenes import SCENE_SPACE, render_scene, write_scenes
 
@@ -59,3 +60,15 @@ def test_splits_have_folders_and_scenes_of_their_own(tmp_path):
 def test_no_scenes_at_all_are_refused(tmp_path):
     with pytest.raises(InputError, match="0 scenes"):
         write_scenes(tmp_path, 0)
+
+
+def test_written_scenes_are_recognised_with_and_without_splits(tmp_path):
+    write_scenes(tmp_path / "flat", 2, size=SIZE)
+    flat = open_dataset(tmp_path / "flat")
+    assert (flat.name, flat.space, len(flat)) == ("scenes-flat", SCENE_SPACE, 2)
+    for split in ("train", "val"):
+        write_scenes(tmp_path / "split", 2, split=split, size=SIZE)
+    whole, val = open_dataset(tmp_path / "split"), open_dataset(tmp_path / "split", split="val")
+    assert (whole.name, whole.space, len(whole)) == ("scenes", SCENE_SPACE, 4)
+    assert {s.split for s in whole} == {"train", "val"}
+    assert all(s.image.parent.name == s.label.parent.name == "val" for s in val)

@@ -1,4 +1,4 @@
-"""Probabilities follow the share of errors."""
+"""Probabilities and numbers of errors from scores."""
 
 from __future__ import annotations
 
@@ -7,59 +7,94 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubio.errors.prior import estimate_prior, expected_interval, expit, logit, platt, shift_prior
+from dubio.errors.prior import (
+    Evidence,
+    error_probability,
+    estimate_share,
+    expected_errors,
+    expit,
+    logit,
+    platt,
+)
+
+GAP, N_KNOWN, N_IMAGES = 4.0, 1500, 100
 
 
-def sample(share, n, seed, learned=0.2):
-    """Probabilities of a classifier that was calibrated at the share ``learned``."""
+def places(share, n, seed):
+    """Scores of known errors, of all places, which of these are errors, and their true odds."""
     rng = np.random.default_rng(seed)
     y = rng.random(n) < share
-    z = rng.normal(np.where(y, 1.5, -1.5), 1.7)
-    return expit(3 * z / 1.7**2 + logit(learned)), y
+    z = rng.normal(np.where(y, GAP, 0.0), 1.0)
+    known = rng.normal(GAP, 1.0, N_KNOWN)
+    odds = 1 / (share + (1 - share) * np.exp(GAP * (GAP / 2 - z)))
+    return known, z, y, odds
 
 
-@pytest.mark.parametrize("share", [0.01, 0.05, 0.3])
-def test_share_is_recovered(share):
-    p, y = sample(share, 40_000, 1)
-    found = estimate_prior(p, 0.2)
-    assert found == pytest.approx(y.mean(), rel=0.2)
-    shifted = shift_prior(p, 0.2, found)
-    top = shifted > np.quantile(shifted, 0.9)
-    assert shifted[top].mean() == pytest.approx(y[top].mean(), rel=0.15)
+def evidence(known, z, seed=0):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, N_IMAGES, len(z))
+    return Evidence.collect(known, rng.integers(0, N_IMAGES, len(known)), z, image, N_IMAGES), image
 
 
-def test_clean_data_is_hardly_any_but_not_none():
-    p, _ = sample(0.0, 5000, 2)
-    assert 0 < estimate_prior(p, 0.2) < 0.015
-    assert np.isnan(estimate_prior([], 0.2))
+@pytest.mark.parametrize("share", [0.005, 0.03, 0.2])
+def test_share_of_errors_is_recovered_from_errors_and_mixture_alone(share):
+    known, z, y, odds = places(share, 20_000, 1)
+    found = estimate_share(known, z)
+    assert found == pytest.approx(y.mean(), rel=0.25)
+    p = error_probability(odds, found)
+    top = p > 0.5
+    assert p[top].mean() == pytest.approx(y[top].mean(), abs=0.12)
+
+
+def test_clean_labels_are_nearly_clean():
+    known, z, _, _ = places(0.0, 10_000, 2)
+    assert estimate_share(known, z) < 2e-3
+
+
+def test_nothing_is_known_without_scores():
+    assert np.isnan(estimate_share([], [1.0]))
+    assert np.isnan(estimate_share([1.0], []))
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=20), st.floats(0.01, 0.9), st.floats(0.01, 0.9))
-def test_shifting_keeps_the_order_and_can_be_undone(p, a, b):
-    there = shift_prior(p, a, b)
-    np.testing.assert_array_equal(np.argsort(there, kind="stable"), np.argsort(p, kind="stable"))
-    np.testing.assert_allclose(shift_prior(there, b, a), p, atol=1e-6)
-
-
-def test_platt_calibrates_and_keeps_the_ranking():
-    p, y = sample(0.2, 20_000, 3)
-    bold = 3 * logit(p) + 1
-    a, b = platt(bold, y, np.ones(len(y)))
-    assert a > 0
-    calibrated = expit(a * bold + b)
-    assert calibrated.mean() == pytest.approx(y.mean(), abs=0.01)
-    assert a == pytest.approx(1 / 3, rel=0.1)
+@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=20), st.floats(0, 1))
+def test_probabilities_keep_the_order_of_the_odds(odds, share):
+    p = error_probability(odds, share)
+    order = np.argsort(odds, kind="stable")
+    assert (np.diff(p[order]) >= 0).all()
+    assert p.min() >= 0
+    assert p.max() <= 0.99
 
 
 def test_interval_holds_the_truth_about_as_often_as_it_says():
     inside = 0
     for seed in range(30):
-        p, y = sample(0.03, 3000, seed)
-        _, low, high = expected_interval(p, np.arange(3000) // 30, 0.2, level=0.9, seed=seed, draws=100)
+        known, z, y, odds = places(0.02, 4000, seed)
+        proof, image = evidence(known, z, seed)
+        expected, low, high = expected_errors(odds, image, proof, level=0.9, seed=seed, draws=100)
+        assert low <= expected <= high
         inside += low <= y.sum() <= high
     assert inside >= 22
 
 
-def test_interval_without_places():
-    assert expected_interval(np.zeros(0), np.zeros(0, int), 0.1) == (0, 0, 0)
+def test_a_given_rate_is_kept():
+    known, z, _, odds = places(0.02, 2000, 3)
+    proof, image = evidence(known, z)
+    fixed = Evidence(proof.positive, proof.every, fixed=0.01)
+    expected, _, _ = expected_errors(odds, image, fixed)
+    assert expected == pytest.approx(error_probability(odds, 0.01).sum())
+
+
+def test_no_places_no_errors():
+    proof, _ = evidence(*places(0.1, 100, 0)[:2])
+    assert expected_errors(np.zeros(0), np.zeros(0, int), proof) == (0, 0, 0)
+
+
+def test_platt_calibrates_and_keeps_the_ranking():
+    rng = np.random.default_rng(3)
+    y = rng.random(20_000) < 0.2
+    z = rng.normal(np.where(y, 1.5, -1.5), 1.7)
+    honest = 3 * z / 1.7**2 + logit(0.2)
+    a, b = platt(3 * honest + 1, y, np.ones(len(y)))
+    assert a == pytest.approx(1 / 3, rel=0.1)
+    assert expit(a * (3 * honest + 1) + b).mean() == pytest.approx(y.mean(), abs=0.01)

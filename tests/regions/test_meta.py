@@ -95,6 +95,6 @@ def test_trees_predict_as_scikit_learn_does():
     ours = BoostedTrees(max_iter=30).fit(x, y)
     theirs = HistGradientBoostingClassifier(
         max_iter=30, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0,
-        early_stopping=False, random_state=0,
+        early_stopping=False, random_state=0, max_bins=64,
     ).fit(x, y)  # fmt: skip
     np.testing.assert_allclose(ours.predict(x), theirs.predict_proba(x)[:, 1], atol=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dubio.core.seeds import derive_seed
 from dubio.engine.map import map_ordered
 from dubio.errors.features import FEATURES
-from dubio.errors.prior import estimate_prior, expit, logit, platt, shift_prior
+from dubio.errors.prior import Evidence, error_probability, expit, platt
 from dubio.errors.store import ImageWork
 from dubio.regions.boosting import BoostedTrees
 
@@ -53,11 +53,10 @@ class Found:
     Attributes:
         image: ``(n,)`` position of the image in the list given.
         candidate: ``(n,)`` position of the place's best candidate within the image.
-        score: ``(n,)`` the classifier's calibrated probability at the planted error rate.
-        probability: ``(n,)`` the same at the error rate of the given labels.
-        learned: share of errors among places where the classifier was calibrated.
-        prior: share assumed for the given labels.
-        estimated: whether ``prior`` was estimated (else it was given).
+        score: ``(n,)`` the classifier's calibrated probability of a planted error.
+        probability: ``(n,)`` probability of an error in the given labels.
+        odds: ``(n,)`` likelihood ratio of an error against all places.
+        evidence: what the share of errors is estimated from; ``None`` if nothing is calibrated.
         quality: measured on planted errors; ``None`` for the label-free ranking.
         note: why the label-free ranking was used, or empty.
     """
@@ -66,9 +65,8 @@ class Found:
     candidate: Ints
     score: Floats
     probability: Floats
-    learned: float
-    prior: float
-    estimated: bool
+    odds: Floats
+    evidence: Evidence | None
     quality: Quality | None
     note: str = ""
 
@@ -127,20 +125,18 @@ def find(
     learned = float((weight[best] * y[best]).sum() / weight[best].sum())
     kept = representatives(z_given, group)
     score = expit(a * z_given[kept] + b)
-    prior = _prior(works, score, learned, error_rate)
+    known = best[y[best] == 1]
+    evidence = Evidence.collect(z_learn[known], learn_image[known], z_given[kept], image[kept], len(works))
+    if error_rate is not None:
+        regions = sum(int(w.regions.sum()) for w in works)
+        evidence = replace(evidence, fixed=min(error_rate * regions / max(len(score), 1), 1.0))
+    odds = score / (1 - score) * (1 - learned) / learned
     quality = measure(expit(a * z_learn[best] + b), y[best] == 1, weight[best], learn[best], works)
     first = np.searchsorted(image, np.arange(len(works)))
     return Found(
-        image[kept], kept - first[image[kept]], score, shift_prior(score, learned, prior),
-        learned, prior, error_rate is None, quality,
+        image[kept], kept - first[image[kept]], score, error_probability(odds, evidence.share()), odds,
+        evidence, quality,
     )  # fmt: skip
-
-
-def _prior(works: list[ImageWork], score: Floats, learned: float, error_rate: float | None) -> float:
-    if error_rate is None:
-        return estimate_prior(score, learned)
-    regions = sum(int(w.regions.sum()) for w in works)
-    return float(np.clip(error_rate * regions / max(len(score), 1), 1e-6, 1 - 1e-6))
 
 
 def image_folds(image_ids: list[str], folds: int, seed: int) -> Ints:
@@ -228,8 +224,7 @@ def rank_by(works: list[ImageWork], score: Callable[[Floats], Floats], note: str
     kept = representatives(values, _groups(works, [w.places.group for w in works]))
     first = np.searchsorted(image, np.arange(len(works)))
     s = np.clip(values[kept], 0, 1)
-    nan = float("nan")
-    return Found(image[kept], kept - first[image[kept]], s, s, nan, nan, False, None, note)
+    return Found(image[kept], kept - first[image[kept]], s, s, np.full(len(s), np.nan), None, None, note)
 
 
 def measure(
@@ -281,6 +276,3 @@ def reliability_bins(
             mean, share = (w * p[part]).sum() / w.sum(), (w * y[part]).sum() / w.sum()
             found.append((float(mean), float(share), len(part)))
     return found
-
-
-__all__ = ["Found", "Quality", "find", "image_folds", "logit"]

@@ -1,13 +1,16 @@
-"""From scores learned at one error rate to probabilities at another."""
+"""From the finder's scores to probabilities of an error, and to their expected number."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 _TINY = 1e-9
-_IMAGINARY = 1.0
+# Nobody is surer than this that a label is wrong before a person has looked.
+_MOST = 0.99
 
 
 def logit(p: npt.ArrayLike) -> Floats:
@@ -39,100 +42,148 @@ def platt(z: Floats, y: npt.NDArray[np.bool_], weight: Floats) -> tuple[float, f
     return float(found.x[0]), float(found.x[1])
 
 
-def shift_prior(p: npt.ArrayLike, learned: float, actual: float) -> Floats:
-    """Probabilities at another share of positives (Bayes' rule under label shift).
+def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
+    """Probability of an error from likelihood ratios against *all* places, good and bad together.
 
-    >>> [round(float(v), 3) for v in shift_prior([0.5, 0.9], 0.5, 0.1)]
-    [0.1, 0.5]
-    """
-    return expit(logit(p) + logit(actual) - logit(learned))
-
-
-def estimate_prior(
-    p: npt.ArrayLike, learned: float, *, weight: npt.ArrayLike | None = None, steps: int = 500
-) -> float:
-    """Share of positives in data to which a calibrated classifier is applied.
-
-    Expectation maximisation of Saerens, Latinne and Decaestecker (2002): assumes that positives (and
-    negatives) look alike in both sets and only their share differs. One imaginary positive is added to the
-    data, so that a clean set is "hardly any" and not "none", which would make every probability zero.
+    The finder tells planted errors from the places of the given labels. Those hold real errors too, so
+    it never sees clean negatives: with errors of density ``f`` and all places of density ``u``, its odds
+    are ``f / u``, and the probability of an error is ``share * f / u`` (Elkan and Noto, 2008).
 
     Args:
-        p: ``(N,)`` probabilities by the classifier.
-        learned: share of positives where it was calibrated, between 0 and 1.
-        weight: ``(N,)`` weights; default 1.
-        steps: largest number of iterations.
+        odds: ``(N,)`` ratios ``f / u``.
+        share: share of errors among all places.
+
+    >>> error_probability([0.0, 2.0, 50.0], 0.1).tolist()
+    [0.0, 0.2, 0.99]
+    """
+    return np.minimum(share * np.asarray(odds, np.float64), _MOST)
+
+
+def estimate_share(positive: npt.ArrayLike, every: npt.ArrayLike, *, z: float = 2.5) -> float:
+    """Share of errors among all places, from scores of known errors and of all places.
+
+    If a share ``a`` of the places are errors, then above any threshold there are at least ``a`` times as
+    many of all places as of the known errors. The estimate is the ratio where it is smallest, judged by
+    an upper confidence bound, so that a lucky threshold far out in the tail doesn't win (the idea of best
+    bin estimation: Garg et al., 2021, *Mixture Proportion Estimation and PU Learning*, with bounds for
+    rare events). It is an upper estimate: where some good places look just like errors, they count.
+
+    Args:
+        positive: scores of known errors that the classifier has not learned from, or counts by bin.
+        every: scores of all places, or counts in the same bins.
+        z: width of the confidence bounds, in standard deviations.
 
     Returns:
-        The share, strictly between 0 and 1; ``nan`` without data.
+        The share, between 0 and 1; ``nan`` without scores.
     """
-    values = np.asarray(p, np.float64)
-    w = np.ones(len(values)) if weight is None else np.asarray(weight, np.float64)
-    if len(values) == 0 or w.sum() <= 0:
+    p, u = np.asarray(positive, np.float64), np.asarray(every, np.float64)
+    if p.size == 0 or u.size == 0:
         return float("nan")
-    z = logit(values) - logit(learned)
-    share = float(learned)
-    for _ in range(steps):
-        new = float(((w * expit(z + logit(share))).sum() + _IMAGINARY) / (w.sum() + 2 * _IMAGINARY))
-        if abs(new - share) < 1e-6 * share:
-            return new
-        share = new
-    return share
+    edges = np.unique(np.quantile(np.concatenate([p, u]), np.linspace(0, 1, 513)))
+    count_p = np.histogram(p, np.append(edges, np.inf))[0]
+    count_u = np.histogram(u, np.append(edges, np.inf))[0]
+    return share_from_counts(count_p.astype(np.float64), count_u.astype(np.float64), z=z)
 
 
-def expected_interval(
-    p: Floats,
+def share_from_counts(positive: Floats, every: Floats, *, z: float = 2.5) -> float:
+    """:func:`estimate_share` from counts in the same ascending bins of the score."""
+    n_p, n_u = positive.sum(), every.sum()
+    if n_p <= 0 or n_u <= 0:
+        return float("nan")
+    above_p, above_u = np.cumsum(positive[::-1]), np.cumsum(every[::-1])
+    low = _wilson(above_p, n_p, -z)
+    ratio = np.where(low > 0, _wilson(above_u, n_u, z) / np.maximum(low, _TINY), np.inf)
+    best = int(ratio.argmin())
+    return float(min((above_u[best] + 0.5) / (n_u + 1) / (above_p[best] / n_p), 1.0))
+
+
+def _wilson(count: Floats, n: float, z: float) -> Floats:
+    """Bound of a share by Wilson's score interval: upper for ``z > 0``, lower for ``z < 0``."""
+    p = np.minimum(count / n, 1.0)
+    centre = p + z * z / (2 * n)
+    spread = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return np.asarray((centre + spread) / (1 + z * z / n))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Scores from which the share of errors is estimated, by image, in common bins.
+
+    Attributes:
+        positive: ``(images, bins)`` known errors that were not learned from.
+        every: ``(images, bins)`` all places.
+        fixed: share that is assumed in place of an estimate, or ``None``.
+    """
+
+    positive: Floats
+    every: Floats
+    fixed: float | None = None
+
+    @classmethod
+    def collect(
+        cls,
+        positive: Floats,
+        positive_image: npt.NDArray[np.int64],
+        every: Floats,
+        every_image: npt.NDArray[np.int64],
+        n_images: int,
+        *,
+        bins: int = 512,
+    ) -> Evidence:
+        """Bin scores (log odds) of known errors and of all places by image."""
+        edges = np.unique(np.quantile(np.concatenate([positive, every]), np.linspace(0, 1, bins + 1)))
+
+        def count(score: Floats, image: npt.NDArray[np.int64]) -> Floats:
+            which = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 1)
+            table = np.zeros((n_images, len(edges)))
+            np.add.at(table, (image, which), 1)
+            return table
+
+        return cls(count(positive, positive_image), count(every, every_image))
+
+    def share(self, weight: Floats | None = None) -> float:
+        """Share of errors with images weighted, as in a bootstrap draw."""
+        if self.fixed is not None:
+            return self.fixed
+        w = np.ones(len(self.every)) if weight is None else weight
+        return share_from_counts(w @ self.positive, w @ self.every)
+
+
+def expected_errors(
+    odds: Floats,
     image: npt.NDArray[np.int64],
-    learned: float,
+    evidence: Evidence,
     *,
     level: float = 0.9,
     draws: int = 200,
     seed: int = 0,
-    fixed_prior: float | None = None,
-    bins: int = 256,
 ) -> tuple[float, float, float]:
-    """Expected number of positives with an interval by bootstrap over images.
+    """Expected number of errors among some places, with an interval by bootstrap over images.
 
-    Each draw takes images with replacement, estimates the share anew (unless ``fixed_prior``) and draws
-    the number of positives given their probabilities. Probabilities are binned by log odds, so that a
-    draw costs no more than the number of bins.
+    Each draw takes images with replacement, estimates the share anew, sums the probabilities, and draws
+    a number of errors (Poisson).
 
     Args:
-        p: ``(N,)`` calibrated probabilities at the share ``learned``.
-        image: ``(N,)`` number of the image of each row.
-        learned: share of positives where ``p`` was calibrated.
+        odds: ``(N,)`` likelihood ratios of the places counted.
+        image: ``(N,)`` number of the image of each.
+        evidence: what the share is estimated from.
         level: mass of the interval.
-        draws: number of bootstrap draws.
+        draws: number of draws.
         seed: seed.
-        fixed_prior: share to use in place of the estimate.
-        bins: number of bins.
 
     Returns:
         Expectation, lower and upper bound.
     """
-    if len(p) == 0:
+    if len(odds) == 0:
         return 0.0, 0.0, 0.0
-    z = logit(p)
-    edges = np.linspace(z.min(), z.max() + 1e-9, bins + 1)
-    centre = 0.5 * (edges[:-1] + edges[1:])
-    which = np.clip(np.searchsorted(edges, z, "right") - 1, 0, bins - 1)
-    names, rows = np.unique(image, return_inverse=True)
-    counts = np.zeros((len(names), bins))
-    np.add.at(counts, (rows, which), 1)
     rng = np.random.default_rng(seed)
-
-    def total(weight: Floats, *, noise: bool) -> float:
-        share = (
-            fixed_prior if fixed_prior is not None else estimate_prior(expit(centre), learned, weight=weight)
-        )
-        q = expit(centre + logit(share) - logit(learned))
-        spread = float(np.sqrt((weight * q * (1 - q)).sum()))
-        return max(float((weight * q).sum()) + (rng.normal(0, spread) if noise else 0.0), 0.0)
-
-    drawn = [
-        total(rng.multinomial(len(names), np.full(len(names), 1 / len(names))) @ counts, noise=True)
-        for _ in range(draws)
-    ]
+    n = len(evidence.every)
+    drawn = []
+    for _ in range(draws):
+        weight = rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64)
+        share = evidence.share(weight)
+        mean = float((weight[image] * error_probability(odds, share)).sum()) if np.isfinite(share) else 0.0
+        drawn.append(rng.poisson(mean))
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    return total(counts.sum(0), noise=False), float(low), float(high)
+    return float(error_probability(odds, evidence.share()).sum()), float(low), float(high)

@@ -65,15 +65,13 @@ def find_by_meta(kept: Collected, space: LabelSpace, options: AuditOptions) -> F
     estimated = cross_fit(x, iou, image, fold, lambda: MetaRegressor(seed=options.seed))
     quality = _quality(iou0, iou, zero, boosted, estimated, x, columns)
     images, candidates, score = _to_candidates(kept.works, image, table, zero)
-    nan = float("nan")
-    return Found(images, candidates, score, score, nan, nan, False, quality)
+    return Found(images, candidates, score, score, np.full(len(score), np.nan), None, quality)
 
 
 def _nothing(note: str) -> Found:
     empty = np.zeros(0)
     ints = empty.astype(np.int64)
-    nan = float("nan")
-    return Found(ints, ints, empty, empty, nan, nan, False, None, note)
+    return Found(ints, ints, empty, empty, empty, None, None, note)
 
 
 def _to_candidates(

@@ -12,7 +12,7 @@ from dubio.errors.choose import concerned_class
 from dubio.errors.features import FEATURES
 from dubio.errors.finder import Found
 from dubio.errors.findings import Finding, kind_of
-from dubio.errors.prior import expected_interval
+from dubio.errors.prior import expected_errors
 from dubio.errors.store import ImageWork
 
 # Findings at least this probable are called suspicious.
@@ -97,7 +97,7 @@ def summarise(
         low=total[1] if total else None,
         high=total[2] if total else None,
         error_rate=total[0] / max(regions, 1) if total else None,
-        error_rate_estimated=found.estimated,
+        error_rate_estimated=found.evidence is not None and found.evidence.fixed is None,
         met_share=quality.met / max(quality.planted, 1) if quality and quality.planted else None,
         pixel_agreement=float(np.trace(confusion[:, :-1]) / max(confusion.sum(), 1)),
         method=method,
@@ -119,25 +119,15 @@ def _class_rows(
     confusion = sum((w.confusion for w in works), np.zeros((len(space), len(space) + 1), np.int64))
     regions = sum((w.regions for w in works), np.zeros(len(space), np.int64))
     pixels = confusion.sum(1)
-    calibrated = np.isfinite(found.prior)
-    fixed = None if found.estimated else found.prior
-    concerned = _concerned(works, found) if calibrated else np.zeros(0, np.int64)
-
-    def interval(rows: Any) -> Interval:
-        # Each class keeps the share of the whole: single classes are too few to estimate their own.
-        prior = found.prior if fixed is None else fixed
-        return expected_interval(
-            found.score[rows], found.image[rows], found.learned, seed=seed, fixed_prior=prior
-        )
-
-    total = (
-        expected_interval(found.score, found.image, found.learned, seed=seed, fixed_prior=fixed)
-        if calibrated
-        else None
-    )
+    evidence = found.evidence
+    concerned = _concerned(works, found) if evidence is not None else np.zeros(0, np.int64)
+    total = None if evidence is None else expected_errors(found.odds, found.image, evidence, seed=seed)
     out = []
     for i, item in enumerate(space.classes):
-        numbers = interval(concerned == i) if calibrated else (None, None, None)
+        mine = concerned == i
+        numbers: tuple[float | None, ...] = (None, None, None)
+        if evidence is not None:
+            numbers = expected_errors(found.odds[mine], found.image[mine], evidence, seed=seed)
         out.append(
             ClassRow(
                 index=i,
