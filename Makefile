@@ -32,7 +32,7 @@ check: $(VENV)/.test  ## lint, types, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 
 format: $(VENV)/.test  ## put the code in shape
 	$(BIN)/ruff check --fix .
@@ -44,6 +44,7 @@ docs: $(VENV)/.test  ## documentation at http://127.0.0.1:8000
 bench: $(VENV)/.test  ## measure the claims on speed and quality
 	$(UV) --editable '.[bench]'
 	$(BIN)/python benchmarks/regions.py
+	$(BIN)/python benchmarks/demo.py
 
 constraints: $(BIN)/uv  ## renew the pinned versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
@@ -67,6 +68,7 @@ class Run:
                 "command": self.command,
                 "status": status,
                 "started": self._started,
+                "argv": _command_line(),
                 "options": {k: _plain(v) for k, v in self.options.items()},
                 "versions": _versions(),
                 **extra,
@@ -95,6 +97,12 @@ class Run:
                     shutil.rmtree(folder, ignore_errors=True)
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         self._write("done", {"ended": ended, **{k: _plain(v) for k, v in summary.items()}})
+
+
+def _command_line() -> list[str] | None:
+    """The command as it was typed; ``None`` when called from Python."""
+    called = Path(sys.argv[0]).name if sys.argv else ""
+    return ["dubio", *sys.argv[1:]] if called in ("dubio", "__main__.py") else None
 
 
 def _versions() -> dict[str, str]:
