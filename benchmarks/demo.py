@@ -1,7 +1,8 @@
 """Claim: on the demo's scenes the finder's list holds more of the planted errors than simple rankings.
 
-Runs ``dubio demo`` with several seeds (other scenes, other errors) and writes precision, recall and average
-precision of each ranking: the mean, the range over the seeds, and each seed's own figures. Writes ``benchmarks/results/demo.json``.
+Runs ``dubio demo`` with several seeds (other scenes, other errors) and writes precision, recall and
+average precision of each ranking: the mean, the range over the seeds, and each seed's own figures.
+Writes ``benchmarks/results/demo.json``.
 """
 
 from __future__ import annotations
