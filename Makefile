@@ -45,6 +45,7 @@ bench: $(VENV)/.test  ## measure the claims on speed and quality
 	$(UV) --editable '.[bench]'
 	$(BIN)/python benchmarks/regions.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/claims.py
 
 constraints: $(BIN)/uv  ## renew the pinned versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
