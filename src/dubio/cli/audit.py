@@ -29,8 +29,20 @@ _SHOWN = 10
 @click.option("--encoding", help="Encoding of the masks, such as labelIds, rgb, nonzero. [default: detected]")
 @click.option("--scores", type=_PATH, help="Folder of class scores, one NPY, NPZ or safetensors per image.")
 @click.option("--predictions", type=_PATH, help="Folder of predicted label masks (fewer features).")
-@click.option("--scores-kind", type=click.Choice(["auto", "logits", "probabilities"]), default="auto")
-@click.option("--scores-layout", type=click.Choice(["auto", "chw", "hwc"]), default="auto")
+@click.option(
+    "--scores-kind",
+    type=click.Choice(["auto", "logits", "probabilities"]),
+    default="auto",
+    show_default=True,
+    help="What the scores are; auto: probabilities lie in 0 … 1 and sum to 1.",
+)
+@click.option(
+    "--scores-layout",
+    type=click.Choice(["auto", "chw", "hwc"]),
+    default="auto",
+    show_default=True,
+    help="Order of the axes; auto: by the number of classes and the image's shape.",
+)
 @click.option("--scores-key", help="Name of the array in NPZ and safetensors files.")
 @model_options
 @click.option("--out", required=True, type=_PATH, help="Run folder.")
@@ -79,7 +91,7 @@ _SHOWN = 10
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @command_errors
 def command(**options: Any) -> None:
-    r"""Find the label errors of a segmentation data set.
+    """Find the label errors of a segmentation data set.
 
     Needs the labels (--labels, or --data) and what a model says of the images: --scores, --predictions
     or --model. The model should not have been trained on the very labels it is held against; train with
@@ -88,7 +100,7 @@ def command(**options: Any) -> None:
     \b
     dubio audit --labels masks --images pictures --scores scores --label-space cityscapes --out run
     dubio audit --data CamVid --model net.onnx --model-space cityscapes --card deeplab-edgetpu --out run
-    """
+    """  # noqa: D301 - the mark keeps click from joining the lines
     from dubio.jobs.audit import audit
 
     screen = Screen(as_json=options["as_json"])
@@ -233,11 +245,13 @@ def report(screen: Screen, result: AuditResult) -> None:
             f"{s.images} images, {s.regions} label regions: about {s.expected:.0f} errors that the model can "
             f"point at (90 %: {s.low:.0f} to {s.high:.0f}; rate {100 * (s.error_rate or 0):.2f} %, {how})"
         )
+    if s.method == "meta":
+        screen.say("probability: that the predicted object is real although the label denies it")
     if s.quality:
         base = max((b["ap"] for b in s.quality["baselines"].values()), default=float("nan"))
         screen.say(
-            f"on planted errors in unseen images: average precision {s.quality['ap']:.2f} "
-            f"(best simple score {base:.2f}), AUROC {s.quality['auroc']:.2f}, "
+            f"{s.quality['title']}: average precision {s.quality['ap']:.2f} "
+            f"(best other score {base:.2f}), AUROC {s.quality['auroc']:.2f}, "
             f"calibration error {s.quality['ece']:.3f}"
         )
     if result.quarantine:

@@ -11,6 +11,10 @@ Floats = npt.NDArray[np.float64]
 _TINY = 1e-9
 # Nobody is surer than this that a label is wrong before a person has looked.
 _MOST = 0.99
+# Shares of the known errors that pass the thresholds at which the share of errors is read off; and the
+# range from which the draws of the interval take theirs, because where to read it off is itself unsure.
+LEVELS = (0.1, 0.15, 0.2, 0.25)
+_LEVEL_RANGE = (0.05, 0.3)
 
 
 def logit(p: npt.ArrayLike) -> Floats:
@@ -59,19 +63,18 @@ def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
     return np.minimum(share * np.asarray(odds, np.float64), _MOST)
 
 
-def estimate_share(positive: npt.ArrayLike, every: npt.ArrayLike, *, z: float = 2.5) -> float:
+def estimate_share(positive: npt.ArrayLike, every: npt.ArrayLike) -> float:
     """Share of errors among all places, from scores of known errors and of all places.
 
-    If a share ``a`` of the places are errors, then above any threshold there are at least ``a`` times as
-    many of all places as of the known errors. The estimate is the ratio where it is smallest, judged by
-    an upper confidence bound, so that a lucky threshold far out in the tail doesn't win (the idea of best
-    bin estimation: Garg et al., 2021, *Mixture Proportion Estimation and PU Learning*, with bounds for
-    rare events). It is an upper estimate: where some good places look just like errors, they count.
+    If a share ``a`` of the places are errors that look like the known ones, then above a threshold that a
+    share ``q`` of the known errors passes there are ``a q`` errors per place, and, where the threshold is
+    high, hardly anything else (the assumption of best bin estimation: Garg et al., 2021, *Mixture
+    Proportion Estimation and PU Learning*). The estimate is the median over several ``q``: far out in the
+    tail a handful of places would decide, further in good places count as errors.
 
     Args:
-        positive: scores of known errors that the classifier has not learned from, or counts by bin.
-        every: scores of all places, or counts in the same bins.
-        z: width of the confidence bounds, in standard deviations.
+        positive: scores of known errors that the classifier has not learned from.
+        every: scores of all places.
 
     Returns:
         The share, between 0 and 1; ``nan`` without scores.
@@ -79,30 +82,21 @@ def estimate_share(positive: npt.ArrayLike, every: npt.ArrayLike, *, z: float = 
     p, u = np.asarray(positive, np.float64), np.asarray(every, np.float64)
     if p.size == 0 or u.size == 0:
         return float("nan")
-    edges = np.unique(np.quantile(np.concatenate([p, u]), np.linspace(0, 1, 513)))
-    count_p = np.histogram(p, np.append(edges, np.inf))[0]
-    count_u = np.histogram(u, np.append(edges, np.inf))[0]
-    return share_from_counts(count_p.astype(np.float64), count_u.astype(np.float64), z=z)
+    edges = np.append(np.unique(np.quantile(np.concatenate([p, u]), np.linspace(0, 1, 513))), np.inf)
+    counts = [np.histogram(v, edges)[0].astype(np.float64) for v in (p, u)]
+    return share_from_counts(counts[0], counts[1])
 
 
-def share_from_counts(positive: Floats, every: Floats, *, z: float = 2.5) -> float:
-    """:func:`estimate_share` from counts in the same ascending bins of the score."""
+def share_from_counts(positive: Floats, every: Floats, levels: tuple[float, ...] = LEVELS) -> float:
+    """:func:`estimate_share` from counts in the same ascending bins, at given shares of known errors."""
     n_p, n_u = positive.sum(), every.sum()
     if n_p <= 0 or n_u <= 0:
         return float("nan")
     above_p, above_u = np.cumsum(positive[::-1]), np.cumsum(every[::-1])
-    low = _wilson(above_p, n_p, -z)
-    ratio = np.where(low > 0, _wilson(above_u, n_u, z) / np.maximum(low, _TINY), np.inf)
-    best = int(ratio.argmin())
-    return float(min((above_u[best] + 0.5) / (n_u + 1) / (above_p[best] / n_p), 1.0))
-
-
-def _wilson(count: Floats, n: float, z: float) -> Floats:
-    """Bound of a share by Wilson's score interval: upper for ``z > 0``, lower for ``z < 0``."""
-    p = np.minimum(count / n, 1.0)
-    centre = p + z * z / (2 * n)
-    spread = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return np.asarray((centre + spread) / (1 + z * z / n))
+    at = np.searchsorted(above_p, np.maximum(np.array(levels) * n_p, 1))
+    # half a place more, so that a clean set is "hardly any" and not "none"
+    ratio = (above_u[at] + 0.5) / (n_u + 1) / (above_p[at] / n_p)
+    return float(min(np.median(ratio), 1.0))
 
 
 @dataclass(frozen=True)
@@ -141,12 +135,12 @@ class Evidence:
 
         return cls(count(positive, positive_image), count(every, every_image))
 
-    def share(self, weight: Floats | None = None) -> float:
+    def share(self, weight: Floats | None = None, levels: tuple[float, ...] = LEVELS) -> float:
         """Share of errors with images weighted, as in a bootstrap draw."""
         if self.fixed is not None:
             return self.fixed
         w = np.ones(len(self.every)) if weight is None else weight
-        return share_from_counts(w @ self.positive, w @ self.every)
+        return share_from_counts(w @ self.positive, w @ self.every, levels)
 
 
 def expected_errors(
@@ -160,8 +154,8 @@ def expected_errors(
 ) -> tuple[float, float, float]:
     """Expected number of errors among some places, with an interval by bootstrap over images.
 
-    Each draw takes images with replacement, estimates the share anew, sums the probabilities, and draws
-    a number of errors (Poisson).
+    Each draw takes images with replacement, reads the share off at another threshold, sums the
+    probabilities, and draws a number of errors (Poisson).
 
     Args:
         odds: ``(N,)`` likelihood ratios of the places counted.
@@ -181,7 +175,7 @@ def expected_errors(
     drawn = []
     for _ in range(draws):
         weight = rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64)
-        share = evidence.share(weight)
+        share = evidence.share(weight, (float(rng.uniform(*_LEVEL_RANGE)),))
         mean = float((weight[image] * error_probability(odds, share)).sum()) if np.isfinite(share) else 0.0
         drawn.append(rng.poisson(mean))
     tail = (1 - level) / 2
