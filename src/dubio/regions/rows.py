@@ -31,6 +31,7 @@ class Sums:
         maps: npt.NDArray[np.float32],
     ) -> None:
         n, z = part.n + 1, maps.shape[0]
+        self.classes = np.zeros(n, np.int64)
         self.geometry = np.zeros((n, 6), np.int64)
         self.centre = np.zeros((n, 2), np.float64)
         self.shift = np.zeros((n, z), np.float64)
@@ -40,10 +41,8 @@ class Sums:
         stats.accumulate(
             part.seg, part.ids, n_classes, void_cuts,
             np.zeros((0, 0), np.uint16) if other is None else other,
-            maps, self.geometry, self.centre, self.shift, self.maps, self.neighbours, self.overlap,
+            maps, self.classes, self.geometry, self.centre, self.shift, self.maps, self.neighbours, self.overlap,
         )  # fmt: skip
-        self.classes = np.zeros(n, np.int64)
-        self.classes[part.ids.ravel()] = part.seg.ravel()
 
     @property
     def size(self) -> npt.NDArray[np.int64]:

@@ -73,6 +73,7 @@ def accumulate(
     void_cuts: bool,
     other: Any,  # (H, W) uint16 classes of the other segmentation, or (0, 0)
     maps: Any,  # (Z, H, W) float32
+    classes: Any,  # (n + 1,) int64, out: class of each component
     geometry: Any,  # (n + 1, 6) int64, out
     centre: Any,  # (n + 1, 2) float64, out: sums of x and y
     shift: Any,  # (n + 1, Z) float64, out: first value, so that variances keep their digits
@@ -96,6 +97,7 @@ def accumulate(
             if k > 0:
                 g = geometry[k]
                 if g[SIZE] == 0:
+                    classes[k] = seg[y, x0]
                     g[X0], g[Y0], g[X1], g[Y1] = x0, y, x1, y + 1
                     for z in range(n_maps):
                         shift[k, z] = maps[z, y, x0]
