@@ -49,7 +49,7 @@ bench: $(VENV)/.test  ## measure the claims on speed and quality
 
 constraints: $(BIN)/uv  ## renew the pinned versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
+		--no-header --no-annotate pyproject.toml --output-file constraints.txt
 
 clean:  ## remove what was built
 	rm -rf $(VENV) site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
