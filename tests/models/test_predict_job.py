@@ -11,9 +11,9 @@ from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
 from dubio.core.records import Sample
 from dubio.core.run import Run
+from dubio.jobs.predict import PredictJob
 from dubio.models.load import load_model
 from dubio.models.maps import read_maps
-from dubio.models.predict import PredictJob
 from dubio.models.source import ModelSource
 
 

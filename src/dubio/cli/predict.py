@@ -12,7 +12,7 @@ from dubio.cli.console import Screen, command_errors
 from dubio.cli.modelopts import data_options, model_options, open_data, open_model
 
 if TYPE_CHECKING:
-    from dubio.models.predict import PredictSummary
+    from dubio.jobs.predict import PredictSummary
 
 
 @click.command("predict")
@@ -40,7 +40,7 @@ def command(**options: Any) -> None:
         --data camvid --split val --keep-scores --out run
     """  # noqa: D301 - click wants the backspace itself
     from dubio.core.run import Run
-    from dubio.models.predict import PredictJob
+    from dubio.jobs.predict import PredictJob
     from dubio.models.source import ModelSource, numbered_space
 
     screen = Screen(as_json=options["as_json"])

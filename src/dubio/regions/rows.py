@@ -41,7 +41,8 @@ class Sums:
         stats.accumulate(
             part.seg, part.ids, n_classes, void_cuts,
             np.zeros((0, 0), np.uint16) if other is None else other,
-            maps, self.classes, self.geometry, self.centre, self.shift, self.maps, self.neighbours, self.overlap,
+            maps, self.classes, self.geometry, self.centre, self.shift, self.maps, self.neighbours,
+            self.overlap,
         )  # fmt: skip
 
     @property
