@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dubio.core.labelspace import LabelSpace
 from dubio.errors.features import FEATURES
 from dubio.errors.finder import Found
-from dubio.errors.findings import Finding, kind_of, reason_for
+from dubio.errors.findings import Finding, FindingKind, kind_of, reason_for
 from dubio.errors.store import ImageWork
 
 # A place of which this share lies inside a better one (or the other way round) tells nothing new.
@@ -88,7 +88,7 @@ def _write_up(
     number: int,
     work: ImageWork,
     k: int,
-    kind: str,
+    kind: FindingKind,
     runs: npt.NDArray[np.int32],
     space: LabelSpace,
     probability: float,
@@ -101,7 +101,7 @@ def _write_up(
     return Finding(
         finding=number,
         image_id=work.image_id,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         given=space.name_of(given),
         proposed=space.name_of(proposed),
         given_index=given,
@@ -118,7 +118,7 @@ def _write_up(
         width=work.shape[1],
         p_given=float(value["p_given"]),
         p_proposed=float(value["p_proposed"]),
-        reason=reason_for(kind, x, space),  # type: ignore[arg-type]
+        reason=reason_for(kind, x, space),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,7 @@ def same_places(families: list[Family]) -> npt.NDArray[np.int32]:
     for a in range(len(families)):
         for b in range(a + 1, len(families)):
             left, right = families[a].ids, families[b].ids
-            rows = kernels.grow(lambda room, p=left, q=right: kernels.run_pairs(p, q, room))  # type: ignore[misc]
+            rows = kernels.grow(partial(kernels.run_pairs, left, right))
             if not len(rows):
                 continue
             keys, back = np.unique((rows[:, 0].astype(np.int64) << 32) | rows[:, 1], return_inverse=True)

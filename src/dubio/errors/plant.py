@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -105,11 +105,12 @@ def plant(
     errors: list[PlantedError] = []
     wanted = max(int(rng.binomial(len(eligible), rate)), at_least) if eligible else 0
     order = list(rng.permutation(np.array(eligible, np.int64)))
+    names = list(weights)
     tries = 0
     while len(errors) < wanted and order and tries < _TRIES * wanted:
         tries += 1
         k = int(order[tries % len(order)])
-        kind: Kind = str(rng.choice(list(weights), p=list(weights.values())))  # type: ignore[assignment]
+        kind = names[int(rng.choice(len(names), p=list(weights.values())))]
         window = _window(boxes[k - 1], label.shape)
         region = ids[window] == k
         new = _change(kind, work, region, window, n_classes, rng)
@@ -140,8 +141,8 @@ def fill_from_surroundings(label: IndexMap, hole: Bools, n_classes: int) -> Inde
     return np.where(hole, label[yy, xx], label).astype(label.dtype)
 
 
-def _weights(kinds: Mapping[Kind, float] | None) -> dict[str, float]:
-    given: Mapping[Any, float] = dict.fromkeys(KINDS, 1.0) if kinds is None else kinds
+def _weights(kinds: Mapping[Kind, float] | None) -> dict[Kind, float]:
+    given: Mapping[Kind, float] = dict.fromkeys(KINDS, 1.0) if kinds is None else kinds
     unknown = [k for k in given if k not in KINDS]
     if unknown:
         raise InputError(f"unknown kind of error '{unknown[0]}'", remedy=f"choose from {', '.join(KINDS)}")

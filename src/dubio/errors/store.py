@@ -56,7 +56,7 @@ def save_work(path: Path, works: list[ImageWork], tables: list[pa.Table]) -> Non
             for item in fields(record):
                 arrays[f"{i}.{owner}.{item.name}"] = np.asarray(getattr(record, item.name))
     with writing(path) as part:
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
 
 
 def load_work(path: Path, *, maps: bool = False) -> list[ImageWork]:

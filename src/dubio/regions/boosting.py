@@ -149,7 +149,7 @@ class BoostedTrees:
     def save(self, path: str | Path) -> None:
         """Write an NPZ file (no pickle)."""
         with writing(path) as part:
-            np.savez_compressed(part, **self.state())  # type: ignore[arg-type]
+            np.savez_compressed(part, **self.state())  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

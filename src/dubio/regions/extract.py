@@ -14,7 +14,6 @@ from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import SegPrediction
 from dubio.regions import scan
 from dubio.regions.rows import region_rows
-from dubio.regions.schema import MAPS
 
 # Rows per band when scores must be converted first: a few MB, small beside the image.
 _BAND = 32
@@ -203,8 +202,3 @@ def _from_scores(
         )  # fmt: skip
     n_final = int(scan.settle(parent, n, ids, sums))
     return Segmentation(seg, ids, n_final, sums[: n_final + 1]), maps
-
-
-def map_names(maps: npt.NDArray[np.float32]) -> tuple[str, ...]:
-    """Names of the stacked pixel maps."""
-    return MAPS[: maps.shape[0]]

@@ -103,7 +103,7 @@ class _Meta:
                 intercept=np.array(self.intercept_), penalty=np.array(self.penalty_),
             )  # fmt: skip
         with writing(path) as part:
-            np.savez_compressed(part, **state)  # type: ignore[arg-type]
+            np.savez_compressed(part, **state)  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
