@@ -39,7 +39,9 @@ _PUBLIC: dict[str, str] = {
     "feature_matrix": "dubio.regions.schema",
     # label errors
     "AuditOptions": "dubio.errors.audit",
+    "ConfidentLearning": "dubio.errors.confident",
     "audit": "dubio.jobs.audit",
+    "pixel_issues": "dubio.errors.confident",
     "plant": "dubio.errors.plant",
     "score_list": "dubio.errors.score",
 }

@@ -23,7 +23,14 @@ _TRAIN = (
         "--encoder-weights",
         default="none",
         show_default=True,
-        help="Pretrained encoder, such as imagenet (downloaded); none downloads nothing.",
+        help="Pretrained encoder: imagenet … (downloaded), or a file with its state dict. none: random.",
+    ),
+    click.option(
+        "--network-option",
+        "extra",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Further argument of the architecture, such as decoder_pyramid_channels=64; repeatable.",
     ),
     click.option(
         "--crop",
@@ -127,6 +134,7 @@ def parse(options: dict[str, Any]) -> TrainOptions:
     values = {f.name: options[f.name] for f in fields(TrainOptions) if f.name in options}
     if values["encoder_weights"].lower() == "none":
         values["encoder_weights"] = None
+    values["extra"] = tuple(sorted(_argument(text) for text in values["extra"]))
     weights = values["class_weights"]
     if weights is not None and weights != "balanced":
         try:
@@ -136,3 +144,17 @@ def parse(options: dict[str, Any]) -> TrainOptions:
                 f"class weights can't be '{weights}'", remedy="give 'balanced' or numbers with commas"
             ) from error
     return TrainOptions(**values)
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    import json
+
+    name, equals, value = text.partition("=")
+    try:
+        if not (equals and name.isidentifier()):
+            raise ValueError
+        return name, json.loads(value)
+    except ValueError as error:
+        raise InputError(
+            f"'{text}' is no option of a network", remedy="write NAME=VALUE, lists as [1, 2]"
+        ) from error

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dubio.core.errors import InputError, MissingExtraError
 from dubio.core.files import read_json, write_json, writing
 from dubio.models.card import Layer, ModelCard
+from dubio.models.encoder_file import load_encoder, weights_file
 from dubio.models.pixels import Floats
 from dubio.models.torchdev import device_line, forward, pick_device, require_torch
 
@@ -44,10 +45,11 @@ def build(architecture: Architecture, encoder_weights: str | None = None) -> tor
 
     Args:
         architecture: its parts.
-        encoder_weights: name of pretrained encoder weights, which are downloaded; ``None`` is random.
+        encoder_weights: name of pretrained encoder weights, which are downloaded, or a file with a state
+            dict of the encoder (see :mod:`dubio.models.encoder_file`); ``None`` is random.
 
     Raises:
-        InputError: there is no such architecture or encoder.
+        InputError: there is no such architecture or encoder, or the file doesn't fit it.
         MissingExtraError: torch or segmentation-models-pytorch isn't installed.
     """
     require_torch("building a segmentation network")
@@ -57,13 +59,14 @@ def build(architecture: Architecture, encoder_weights: str | None = None) -> tor
             import segmentation_models_pytorch as smp
     except ImportError as error:
         raise MissingExtraError("building a segmentation network", "torch") from error
+    file = weights_file(encoder_weights)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network: torch.nn.Module = smp.create_model(
                 architecture.name,
                 encoder_name=architecture.encoder,
-                encoder_weights=encoder_weights,
+                encoder_weights=None if file else encoder_weights,
                 in_channels=3,
                 classes=architecture.classes,
                 **dict(architecture.extra),
@@ -74,6 +77,8 @@ def build(architecture: Architecture, encoder_weights: str | None = None) -> tor
             f"there is no network '{architecture.name}' with the encoder '{architecture.encoder}' ({text})",
             remedy="see the architectures and encoders of segmentation-models-pytorch; tu-NAME takes timm's",
         ) from error
+    if file:
+        load_encoder(network, file)
     return network
 
 

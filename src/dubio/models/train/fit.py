@@ -78,7 +78,7 @@ def train_segmenter(
         raise InputError("there are no labelled images to train or to validate on", path=train.root)
     _quieten()
     torch.manual_seed(derive_seed(options.seed, "weights"))
-    architecture = Architecture(options.architecture, options.encoder, len(space))
+    architecture = Architecture(options.architecture, options.encoder, len(space), options.extra)
     network = build(architecture, options.encoder_weights).to(memory_format=torch.channels_last)
     stride = stride_of(network)
     if any(length % stride for length in options.crop):

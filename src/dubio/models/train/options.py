@@ -20,7 +20,9 @@ class TrainOptions:
     Args:
         architecture: architecture of segmentation-models-pytorch.
         encoder: its encoder; ``tu-NAME`` takes any of timm's.
-        encoder_weights: name of pretrained encoder weights (downloaded); ``None`` starts at random.
+        encoder_weights: name of pretrained encoder weights (downloaded), or a file with them; ``None`` starts
+            at random.
+        extra: further arguments of the architecture, such as ``(("decoder_channels", 64),)``.
         crop: height and width of the training crops.
         batch_size: crops per step and device.
         epochs: passes over the training images.
@@ -49,6 +51,7 @@ class TrainOptions:
     architecture: str = "Unet"
     encoder: str = "resnet34"
     encoder_weights: str | None = None
+    extra: tuple[tuple[str, Any], ...] = ()
     crop: tuple[int, int] = (512, 512)
     batch_size: int = 8
     epochs: int = 50
