@@ -43,7 +43,12 @@ _PUBLIC: dict[str, str] = {
     "audit": "dubio.jobs.audit",
     "pixel_issues": "dubio.errors.confident",
     "plant": "dubio.errors.plant",
+    "PlantOptions": "dubio.errors.bench.planting",
+    "plant_dataset": "dubio.errors.bench.planting",
+    "read_truth": "dubio.errors.bench.truth",
+    "score": "dubio.errors.bench.scoring",
     "score_list": "dubio.errors.score",
+    "Truth": "dubio.errors.bench.truth",
 }
 __all__ = [  # noqa: PLE0604 - the names are computed
     "__version__",

@@ -18,6 +18,7 @@ from dubio.errors.kernels import inner_distance
 from dubio.errors.score import score_list
 from dubio.errors.store import ImageWork, load_work, save_work
 from dubio.errors.view import make_view
+from dubio.errors.whole_image import measure_whole
 
 from ..toy import SPACE, logits, picture, scene
 
@@ -39,6 +40,7 @@ def work_of(seed, label=None, copies=4):
         name, truth.shape, examine(view, label, min_size=16),
         learn_rows(view, label, name, Lesson(copies=copies, rate=0.3), min_size=16),
         np.ones((3, 4), np.int64), np.ones(3), np.ones(3, np.int64), view.pred,
+        measure_whole(view, label, name, min_size=16, seed=0, speck=16),
     )  # fmt: skip
 
 

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubio.errors.prior import (
-    Evidence,
-    error_probability,
-    estimate_share,
-    expected_errors,
-    expit,
-    logit,
-    platt,
-)
+from dubio.errors.odds import expit, logit, platt
+from dubio.errors.prior import Evidence, error_probability, estimate_share, expected_errors
 
 GAP, N_KNOWN, N_IMAGES = 4.0, 1500, 100
 

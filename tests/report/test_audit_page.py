@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dubio.errors.verdicts import findings_digest
 from dubio.report.audit_page import embed, headline
 from dubio.report.run_notes import read_notes
-from dubio.report.verdicts import findings_digest
 
 
 def data_of(page: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dubio.report.verdicts import apply_verdicts, read_verdicts
+from dubio.errors.verdicts import apply_verdicts, read_verdicts
 
 CHROMIUM = next(
     (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None

@@ -11,7 +11,7 @@ import pytest
 
 from dubio.core.errors import InputError
 from dubio.errors.findings import from_table, to_table
-from dubio.report.verdicts import Verdict, apply_verdicts, read_verdicts
+from dubio.errors.verdicts import Verdict, apply_verdicts, read_verdicts
 
 ROW = {
     "finding": 3, "image_id": "a", "x0": 1, "y0": 2, "x1": 9, "y1": 8, "kind": "missing",
@@ -64,8 +64,8 @@ def test_bad_rows_are_named(tmp_path: Path, row: Any, words: str) -> None:
 def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="doesn't exist"):
         read_verdicts(tmp_path / "none.json")
-    with pytest.raises(InputError, match="has format 2"):
-        read_verdicts(write(tmp_path, format=2))
+    with pytest.raises(InputError, match="has format 3"):
+        read_verdicts(write(tmp_path, format=3))
     with pytest.raises(InputError, match="holds no verdicts"):
         read_verdicts(write(tmp_path, verdicts={}))
     with pytest.raises(InputError, match="judges finding 3 twice"):

@@ -80,6 +80,10 @@ _SHOWN = 10
     "--plant-rate", type=click.FloatRange(0, 1, min_open=True), default=0.06, show_default=True,
     help="Planted errors per label region: few enough that they don't touch each other.",
 )  # fmt: skip
+@click.option(
+    "--reviewed", type=_PATH, multiple=True, metavar="RUN",
+    help="Earlier audit with verdicts (dubio import): they teach this one. Repeatable; may be --out itself.",
+)  # fmt: skip
 @click.option("--unknown", type=click.Choice(["error", "void"]), default="error", show_default=True,
               help="Label values outside the label space.")  # fmt: skip
 @click.option("--fail-over", type=click.IntRange(0),
@@ -207,6 +211,7 @@ def _audit_options(options: dict[str, Any], dataset: Dataset) -> Any:
         copies=options["copies"],
         plant_rate=options["plant_rate"],
         unknown=options["unknown"],
+        reviewed=tuple(str(p) for p in options["reviewed"]),
         seed=options["seed"],
     )
 

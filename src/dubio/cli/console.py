@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import logging
@@ -13,9 +14,10 @@ from typing import Any, TypeVar
 
 import click
 
-from dubio.core.errors import DubioError
+from dubio.core.errors import DubioError, printable
 
 Item = TypeVar("Item")
+_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
 
 
 class Screen:
@@ -35,7 +37,7 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a line for the user."""
         if not self.quiet:
-            self.err.print(text, markup=False, soft_wrap=True)
+            self.err.print(_safe(text), markup=False, soft_wrap=True)
 
     def detected(self, lines: Iterable[str]) -> None:
         """Print what was detected in the input, before the work begins."""
@@ -85,9 +87,10 @@ class Screen:
     def result(self, text: str, data: dict[str, Any]) -> None:
         """Print the closing line, or with ``--json`` the data."""
         if self.as_json:
-            click.echo(json.dumps(data, ensure_ascii=False))
+            # Halves of surrogates (bytes in file names that are no UTF-8) become escapes, as JSON wants them.
+            click.echo(json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         else:
-            self.out.print(text, markup=False, soft_wrap=True)
+            self.out.print(_safe(text), markup=False, soft_wrap=True)
 
 
 def _cell(value: object) -> str:
@@ -100,10 +103,38 @@ def _numeric(text: str) -> bool:
     return text == "–" or text.replace(".", "", 1).replace("-", "", 1).replace("%", "", 1).strip().isdigit()
 
 
+def _safe(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    # rich leaves a backslash before a bracket alone, which would then escape the bracket of the next tag.
+    return escape(_safe(text))
+
+
+def sentence(error: Exception) -> str:
+    """What the user is told of an error.
+
+    >>> sentence(OSError(28, "No space left on device", "run/maps"))
+    'run/maps: No space left on device; free space or choose another place'
+    """
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; use fewer --workers, the same command takes up where it left off"
+    if isinstance(error, OSError) and not isinstance(error, DubioError):
+        place = "" if error.filename is None else f"{printable(str(error.filename))}: "
+        full = error.errno in _FULL
+        remedy = (
+            "free space or choose another place" if full else "check the file, the folder and permissions"
+        )
+        return f"{place}{error.strerror or error}; {remedy}"
+    return str(error)
+
+
+def _not_the_users(error: OSError) -> bool:
+    """A closed pipe (``dubio … | head``) is click's to deal with; other errors without a number are bugs."""
+    return error.errno is None or error.errno == errno.EPIPE
 
 
 def command_errors(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,13 +153,13 @@ def command_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             logging.disable(logging.WARNING)
         try:
             return function(*args, **kwargs)
-        except DubioError as error:
-            if debug:
+        except (DubioError, MemoryError, OSError) as error:
+            if debug or (isinstance(error, OSError) and _not_the_users(error)):
                 raise
-            click.echo(f"dubio: {error}", err=True)
+            click.echo(f"dubio: {sentence(error)}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("dubio: stopped; the same command takes up where it left off", err=True)
+            click.echo("\ndubio: stopped; the same command takes up where it left off", err=True)
             sys.exit(130)
         finally:
             logging.disable(logging.NOTSET)

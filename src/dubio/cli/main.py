@@ -10,6 +10,9 @@ import click
 COMMANDS = {
     "demo": ("demo", "The whole tour on scenes that come with it; ends in a report."),
     "audit": ("audit", "Find the label errors of a segmentation data set."),
+    "benchmark": ("benchmark", "Plant known label errors, and score lists that were made on them."),
+    "export": ("export", "Hand findings over: corrected masks, annotation tools, tables."),
+    "import": ("import_", "Read verdicts on findings back from files and annotation tools."),
     "predict": ("predict", "Run a model: region table and uncertainty maps, or scores."),
     "train": ("train", "Train a model."),
 }

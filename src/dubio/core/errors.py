@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+
+# Control characters, halves of surrogate pairs (bytes that are no UTF-8), line and paragraph separators.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 
 class DubioError(Exception):
@@ -28,8 +32,9 @@ class InputError(DubioError, ValueError):
         self.fault = fault
         self.path = None if path is None else str(path)
         self.remedy = remedy
-        text = fault if path is None else f"{path}: {fault}"
-        super().__init__(f"{text}; {remedy}" if remedy else text)
+        text = " ".join(fault.split())
+        text = text if path is None else f"{printable(str(path))}: {text}"
+        super().__init__(printable(f"{text}; {remedy}" if remedy else text))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the keyword arguments when the error crosses a process border."""
@@ -45,6 +50,19 @@ class MissingExtraError(DubioError, ImportError):
 
     def __init__(self, job: str, extra: str) -> None:
         super().__init__(f"{job} needs the extra '{extra}'; install it with: pip install 'dubio[{extra}]'")
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or a UTF-8 file can't take: file names may hold any byte but zero and ``/``.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _UNPRINTABLE else c for c in text
+    )
 
 
 def _rebuild(fault: str, path: str | None, remedy: str) -> InputError:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
+
+_LONGEST_NAME = 255  # bytes, on all common file systems
+_PART = re.compile(r"\.\d+\.part(\.\w+)?$")
 
 
 @contextmanager
@@ -24,8 +28,7 @@ def writing(path: str | Path) -> Iterator[Path]:
         InputError: the disk is full or the place can't be written to.
     """
     path = Path(path)
-    # The suffix stays last: several writers choose their format by it.
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -40,10 +43,30 @@ def writing(path: str | Path) -> Iterator[Path]:
             part.unlink()
 
 
+def _beside(path: Path) -> Path:
+    """Temporary name; the suffix stays last, since several writers choose their format by it."""
+    end = f".{os.getpid()}.part{path.suffix}"
+    name = f".{path.stem}{end}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{digest(path.name)}{end}"
+    return path.with_name(name)
+
+
+def remove_leftovers(folder: str | Path) -> int:
+    """Remove temporary files below a folder that a killed process left; returns their number."""
+    count = 0
+    for part in Path(folder).rglob(".*.part*"):
+        if _PART.search(part.name) and part.is_file():
+            with suppress(OSError):
+                part.unlink()
+                count += 1
+    return count
+
+
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text safely (see :func:`writing`)."""
+    """Write UTF-8 text safely (see :func:`writing`); bytes of file names that are no UTF-8 are escaped."""
     with writing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, data: Any) -> None:
@@ -61,8 +84,25 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("doesn't exist", path=path) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"isn't readable JSON ({error})", path=path) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"isn't readable JSON ({why_unreadable(error)})", path=path) from error
+
+
+def why_unreadable(error: Exception) -> str:
+    r"""Say in plain words why a text file could not be read.
+
+    >>> why_unreadable(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
+    'it holds bytes that are no text'
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it holds bytes that are no text"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
 
 
 def digest(data: Any) -> str:
@@ -78,7 +118,8 @@ def digest(data: Any) -> str:
 def fingerprint(paths: Iterable[str | Path | None]) -> str:
     """Hash names, sizes and modification times of files; ``None`` and missing files count as such.
 
-    A changed, replaced or touched file changes the fingerprint. Contents are not read.
+    A changed, replaced or touched file changes the fingerprint, and so does the permission to read it.
+    Contents are not read.
     """
     rows: list[tuple[str, int, int]] = []
     for path in paths:
@@ -87,7 +128,9 @@ def fingerprint(paths: Iterable[str | Path | None]) -> str:
             continue
         try:
             stat = Path(path).stat()
-            rows.append((str(path), stat.st_size, stat.st_mtime_ns))
+            # A file left out because it couldn't be read is tried again once it can.
+            size = stat.st_size if os.access(path, os.R_OK) else -2
+            rows.append((str(path), size, stat.st_mtime_ns))
         except OSError:
             rows.append((str(path), -1, -1))
     return digest(rows)

@@ -7,14 +7,17 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
-from dubio.core.files import digest, read_json, write_json
+from dubio.core.files import digest, read_json, remove_leftovers, write_json
+from dubio.core.lock import LOCK, hold, let_go
 
 FORMAT = 1
 _PACKAGES = ("dubio", "numpy", "scipy", "numba", "pyarrow", "scikit-learn", "onnxruntime", "torch")
@@ -27,13 +30,17 @@ class Run:
     depends on. The same key is found again (resume); another key makes a new part, and
     :meth:`finish` removes the parts that this run did not use.
 
+    A folder belongs to one process at a time. The lock ends with the process, however it ends, so that a
+    killed run never blocks the next one; temporary files that it left are removed.
+
     Args:
         path: the folder; made if missing.
         command: name of the command, such as ``"audit"``.
         options: the options as plain data.
 
     Raises:
-        InputError: the folder holds files that are not a dubio run, or another command's run.
+        InputError: the folder holds files that are not a dubio run, or another command's run, or another
+            process works in it, or it can't be written to.
     """
 
     def __init__(self, path: str | Path, command: str, options: Mapping[str, Any]) -> None:
@@ -42,23 +49,74 @@ class Run:
         self.options = dict(options)
         self._used: set[str] = set()
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._is_new = False
         self._claim()
 
     def _claim(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise InputError("is a file", path=self.path, remedy="choose a folder for the run")
-        record = self.path / "run.json"
-        if record.exists():
-            found = read_json(record).get("command")
-            if found != self.command:
-                raise InputError(
-                    f"is a run of 'dubio {found}'", path=self.path, remedy="choose another folder"
-                )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        try:
+            self._check_owner()
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             raise InputError(
-                "is not empty and is no dubio run", path=self.path, remedy="choose another folder"
-            )
+                f"can't be used as run folder ({error.strerror})",
+                path=self.path,
+                remedy="choose another place",
+            ) from error
+        self._release = weakref.finalize(self, let_go, hold(self.path))
+        remove_leftovers(self.path)
         self._write("running", {})
+
+    def _check_owner(self) -> None:
+        record = self.path / "run.json"
+        if not record.exists():
+            self._is_new = True
+            # A run that was killed at its very beginning leaves hidden files only.
+            if self.path.is_dir() and any(not p.name.startswith(".") for p in self.path.iterdir()):
+                raise InputError(
+                    "is not empty and is no dubio run", path=self.path, remedy="choose another folder"
+                )
+            return
+        try:
+            found = read_json(record)
+        except InputError as error:
+            raise InputError(
+                f"holds a damaged run.json ({error.fault})",
+                path=self.path,
+                remedy="choose another folder, or delete this one",
+            ) from error
+        command = found.get("command") if isinstance(found, dict) else None
+        if not isinstance(command, str):
+            raise InputError(
+                "holds a run.json that is not dubio's", path=self.path, remedy="choose another folder"
+            )
+        if command != self.command:
+            raise InputError(f"is a run of 'dubio {command}'", path=self.path, remedy="choose another folder")
+
+    def keep_apart(self, labels: Iterable[Path | None]) -> None:
+        """Withdraw from a folder of labels: nothing is ever written among them.
+
+        Raises:
+            InputError: the run folder lies in the folder of one of the labels.
+        """
+        here = self.path.resolve()
+        for folder in {p.parent for p in labels if p is not None}:
+            if here.is_relative_to(folder.resolve()):
+                self._withdraw()
+                raise InputError(
+                    f"lies in the folder of labels {folder}",
+                    path=self.path,
+                    remedy="choose a folder elsewhere",
+                )
+
+    def _withdraw(self) -> None:
+        self._release()
+        if self._is_new:
+            with suppress(OSError):
+                (self.path / "run.json").unlink()
+                (self.path / LOCK).unlink(missing_ok=True)
+                self.path.rmdir()
 
     def _write(self, status: str, extra: Mapping[str, Any]) -> None:
         write_json(
@@ -85,7 +143,12 @@ class Run:
         key = f"{name}-{digest(depends_on)}"
         self._used.add(key)
         folder = self.path / "parts" / key
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"can't be made ({error.strerror})", path=folder, remedy="free space or choose another place"
+            ) from error
         return folder
 
     def finish(self, **summary: Any) -> None:
@@ -97,6 +160,7 @@ class Run:
                     shutil.rmtree(folder, ignore_errors=True)
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         self._write("done", {"ended": ended, **{k: _plain(v) for k, v in summary.items()}})
+        self._release()
 
 
 def _command_line() -> list[str] | None:
@@ -124,6 +188,6 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "item") and not hasattr(value, "__len__"):
         return _plain(value.item())
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

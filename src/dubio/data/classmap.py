@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
+from dubio.core.files import why_unreadable
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import ScoreKind
 
@@ -148,7 +149,7 @@ def load_class_map(name_or_path: str | Path | None, source: LabelSpace, target: 
         items = [(str(a), str(b)) for a, b in table.items()]
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"isn't a class map ({error})",
+            f"isn't a class map ({why_unreadable(error)})",
             path=path,
             remedy='write [map] and lines like "car" = "vehicle"',
         ) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dubio.core.errors import InputError
+from dubio.core.errors import InputError, printable
 from dubio.core.labelspace import LabelSpace
 from dubio.core.records import Dataset, Sample
 from dubio.data.infer import infer_space
@@ -47,9 +47,8 @@ def open_folders(
         both = len(keyed_images.keys() & keyed_labels.keys())
         if not both:
             names = f"'{min(image_files)}' and '{min(label_files)}'"
-            raise InputError(
-                f"no image matches a label by name ({names})", path=labels, remedy="rename the files"
-            )
+            remedy = _rename(image_files, label_files) or "rename the files"
+            raise InputError(f"no image matches a label by name ({names})", path=labels, remedy=remedy)
         notes.append(_counts(len(keyed_images), len(keyed_labels), both) + (f"; {said}" if said else ""))
         left_aside = len(label_files) - len(keyed_labels)
         if left_aside:
@@ -126,15 +125,15 @@ def match_with_notes(
         raise InputError(
             f"no file matches an image by name: here is '{min(files)}', the data set has '{example}'",
             path=folder,
-            remedy="name the files after the images",
+            remedy=_rename(files, [s.image_id for s in dataset]) or "name the files after the images",
         )
     return best, notes + found
 
 
 def _names(dataset: Dataset) -> list[dict[str, str]]:
     """Ways to name the samples: by id, image stem and label stem, each name to its image id."""
-    by_image = [(s.image.stem, s.image_id) for s in dataset if s.image is not None]
-    by_label = [(s.label.stem, s.image_id) for s in dataset if s.label is not None]
+    by_image = [(printable(s.image.stem), s.image_id) for s in dataset if s.image is not None]
+    by_label = [(printable(s.label.stem), s.image_id) for s in dataset if s.label is not None]
     named = [{s.image_id: s.image_id for s in dataset}]
     for pairs in (by_image, by_label):
         other = dict(pairs)
@@ -146,15 +145,24 @@ def _names(dataset: Dataset) -> list[dict[str, str]]:
 
 def _files(folder: Path, suffixes: tuple[str, ...], what: str, notes: list[str]) -> dict[str, Path]:
     if not folder.is_dir():
-        raise InputError("is no folder" if folder.exists() else "doesn't exist", path=folder)
-    files, twice = files_by_stem(folder, suffixes)
+        fault = "is no folder" if folder.exists() else "doesn't exist"
+        raise InputError(fault, path=folder, remedy=f"name the folder of {what}")
+    files, said = files_by_stem(folder, suffixes)
+    notes.extend(said)
     if not files:
         raise InputError(
-            f"holds no {what} ({', '.join(suffixes)})", path=folder, remedy="name another folder"
+            f"holds no {what} ({', '.join(suffixes)})" + "".join(f"; {text}" for text in said),
+            path=folder,
+            remedy="name another folder",
         )
-    if twice:
-        notes.append(f"{folder}: {len(twice)} stems have several files (first '{twice[0]}'); one is used")
     return files
+
+
+def _rename(ours: Iterable[str], theirs: Iterable[str]) -> str:
+    """Say so if names differ in upper and lower case only."""
+    if {name.casefold() for name in ours} & {name.casefold() for name in theirs}:
+        return "rename the files: upper and lower case letters differ"
+    return ""
 
 
 def _counts(images: int, labels: int, both: int) -> str:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from dubio.core.errors import InputError
-from dubio.data.stored import READ_ERRORS
+from dubio.data.resize import ASPECT_TOLERANCE, check_aspect
+from dubio.data.stored import READ_ERRORS, check_file, reason
 
 _WIDTH, _LENGTH, _ORIENTATION = 256, 257, 274  # tags of TIFF and EXIF
-_ERRORS = (*READ_ERRORS, Image.DecompressionBombError)
 
 
 def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
@@ -26,16 +26,16 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
         InputError: missing, unreadable or truncated.
     """
     path = Path(path)
-    _check(path)
+    check_file(path)
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
                 return np.repeat(_to_8_bits(np.asarray(image))[..., None], 3, axis=2)
             return np.array(image.convert("RGB"), dtype=np.uint8)
-    except _ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(
-            f"can't be read as an image ({error})", path=path, remedy="replace the file"
+            f"can't be read as an image: {reason(error)}", path=path, remedy="replace the file"
         ) from error
 
 
@@ -46,7 +46,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
         InputError: missing or no image.
     """
     path = Path(path)
-    _check(path)
+    check_file(path)
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -56,16 +56,11 @@ def image_size(path: str | Path) -> tuple[int, int]:
             # PNG: asking Pillow for EXIF decodes the picture unless the chunk has been met.
             known = image.format != "PNG" or "exif" in image.info
             turned = known and image.getexif().get(_ORIENTATION, 1) >= 5
-    except _ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(
-            f"can't be read as an image ({error})", path=path, remedy="replace the file"
+            f"can't be read as an image: {reason(error)}", path=path, remedy="replace the file"
         ) from error
     return (width, height) if turned else (height, width)
-
-
-def _check(path: Path) -> None:
-    if not path.is_file():
-        raise InputError("is a folder" if path.is_dir() else "doesn't exist", path=path)
 
 
 def _to_8_bits(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -79,8 +74,13 @@ def _to_8_bits(grey: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def fit_image(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Resize a picture ``(H, W, 3)`` to height and width (bilinear); as it is if they agree."""
+    """Resize a picture ``(H, W, 3)`` to height and width (bilinear); as it is if they agree.
+
+    Raises:
+        InputError: the proportions differ: it is another picture, or a turned one.
+    """
     if image.shape[:2] == tuple(size):
         return image
     height, width = size
+    check_aspect((image.shape[0], image.shape[1]), (height, width), ASPECT_TOLERANCE, what="the image")
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

@@ -190,6 +190,7 @@ def _size_notes(paths: list[Path], fmt: ScoreFormat) -> list[str]:
             shape = load_scores(path, fmt.key).shape[-3:]
         except InputError:
             continue  # named when it is read
-        sizes.add((shape[1], shape[2]) if fmt.layout == "chw" else (shape[0], shape[1]))
+        if len(shape) == 3 and 0 not in shape:
+            sizes.add((shape[1], shape[2]) if fmt.layout == "chw" else (shape[0], shape[1]))
     listed = ", ".join(f"{h} x {w}" for h, w in sorted(sizes))
     return [f"scores are {listed} pixels (height x width); other sizes are interpolated bilinearly"]

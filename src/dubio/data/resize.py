@@ -11,9 +11,18 @@ from dubio.core.errors import InputError
 from dubio.core.labelspace import IndexMap
 from dubio.core.records import ScoreKind
 
+# Networks round sizes up to their stride, which stays below 2 % for pictures of 500 pixels and more.
+ASPECT_TOLERANCE = 0.02
+# Networks score at 1/8 to 1/32 of the size; a coarser map than this says nothing about regions.
+_COARSEST = 64
+
 
 def resize_scores(
-    scores: npt.NDArray[Any], size: tuple[int, int], kind: ScoreKind, *, aspect_tolerance: float = 0.02
+    scores: npt.NDArray[Any],
+    size: tuple[int, int],
+    kind: ScoreKind,
+    *,
+    aspect_tolerance: float = ASPECT_TOLERANCE,
 ) -> npt.NDArray[np.float32]:
     """Resize class scores bilinearly: half-pixel centres, clamped at the edge, no anti-aliasing.
 
@@ -25,8 +34,7 @@ def resize_scores(
         scores: ``(C, h, w)`` floats.
         size: the new height and width.
         kind: ``"logits"`` or ``"probabilities"``; renormalises the rounding of stored probabilities.
-        aspect_tolerance: by how much the ratio of the sides may differ; networks round sizes up to
-            their stride, which stays below 2 % for pictures of 500 pixels and more.
+        aspect_tolerance: by how much the ratio of the sides may differ.
 
     Returns:
         ``(C, H, W)`` ``float32``.
@@ -74,7 +82,9 @@ def _taps(old: int, new: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp
     return low, np.minimum(low + 1, old - 1), place - low.astype(np.float32)
 
 
-def resize_indices(indices: IndexMap, size: tuple[int, int], *, aspect_tolerance: float = 0.02) -> IndexMap:
+def resize_indices(
+    indices: IndexMap, size: tuple[int, int], *, aspect_tolerance: float = ASPECT_TOLERANCE
+) -> IndexMap:
     """Resize a label map ``(h, w)`` to the nearest pixel centre; classes are never mixed.
 
     Raises:
@@ -88,11 +98,19 @@ def resize_indices(indices: IndexMap, size: tuple[int, int], *, aspect_tolerance
     return resized
 
 
-def check_aspect(old: tuple[int, int], new: tuple[int, int], tolerance: float) -> None:
+def check_aspect(
+    old: tuple[int, int], new: tuple[int, int], tolerance: float, *, what: str = "the prediction"
+) -> None:
     """Refuse to stretch: a different ratio of sides means another picture, crop or a swapped axis.
 
+    Args:
+        old: height and width that there are.
+        new: height and width that are wanted, the label's.
+        tolerance: by how much the ratio may differ; rounding to a pixel is always fine.
+        what: what is to be resized, for the message.
+
     Raises:
-        InputError: the ratios differ by more than ``tolerance`` and more than rounding to a pixel.
+        InputError: the ratios differ, or the old size is less than a 64th of the new one.
     """
     (h, w), (height, width) = old, new
     if min(h, w, height, width) < 1:
@@ -101,6 +119,12 @@ def check_aspect(old: tuple[int, int], new: tuple[int, int], tolerance: float) -
     within_a_pixel = abs(h - w * height / width) <= 1 or abs(w - h * width / height) <= 1
     if off > tolerance and not within_a_pixel:
         raise InputError(
-            f"predictions of {h} x {w} pixels have other proportions than the image's {height} x {width}",
-            remedy="predict the whole image, uncropped",
+            f"{what} of {h} x {w} pixels (height x width) has other proportions than the label of "
+            f"{height} x {width}",
+            remedy=f"check that {what} and the label show the same picture, uncropped and not turned",
+        )
+    if tolerance < 1 and max(height / h, width / w) > _COARSEST:
+        raise InputError(
+            f"{what} of {h} x {w} pixels (height x width) is too coarse for the label of {height} x {width}",
+            remedy="store it in a size nearer to the image's",
         )

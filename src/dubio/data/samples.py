@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dubio.core.errors import InputError
+from dubio.core.errors import InputError, printable
+from dubio.core.files import why_unreadable
 from dubio.core.records import Sample
 from dubio.data.tree import Template, Tree
 
@@ -145,13 +146,13 @@ def _find(tree: Tree, template: Template, layout: Layout) -> Found:
 
 
 def _names(found: Found, layout: Layout, notes: list[str]) -> dict[Key, str]:
-    names = {key: layout.image_id.format(**parts) for key, (_, parts) in found.items()}
+    names = {key: printable(layout.image_id.format(**parts)) for key, (_, parts) in found.items()}
     counts = Counter(names.values())
     if len(counts) == len(names):
         return names
     twice = next(name for name, count in counts.items() if count > 1)
     notes.append(f"'{twice}' and other names occur more than once: image ids carry their folders")
-    return {key: "/".join(key) for key in names}
+    return {key: printable("/".join(key)) for key in names}
 
 
 def _splits(tree: Tree, layout: Layout, only: str | None) -> dict[str, str]:
@@ -170,7 +171,9 @@ def _splits(tree: Tree, layout: Layout, only: str | None) -> dict[str, str]:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
-            raise InputError(f"isn't a readable list of a split ({error})", path=path) from error
+            raise InputError(
+                f"isn't a readable list of a split ({why_unreadable(error)})", path=path
+            ) from error
         for line in lines:
             if line.strip():
                 splits.setdefault(Path(line.split()[0]).stem, split)

@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.data.stored import READ_ERRORS
+from dubio.data.stored import READ_ERRORS, check_file, reason
 
 SCORE_SUFFIXES = (".npy", ".npz", ".safetensors")
 _SAFE = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
+_NPY_START = b"\x93NUMPY"
+_NPZ_START = b"PK"
+_WRITE_AGAIN = "write it again, or take it out"
 _USUAL_KEYS = ("logits", "scores", "probabilities", "probs", "softmax", "pred", "arr_0")
 
 
@@ -33,21 +36,31 @@ def load_scores(path: str | Path, key: str | None = None) -> npt.NDArray[Any]:
         InputError: missing, truncated or unreadable file, pickled objects, or no such key.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("is a folder" if path.is_dir() else "doesn't exist", path=path)
+    check_file(path)
     suffix = path.suffix.lower()
     try:
         if suffix == ".npy":
+            _check_start(path, _NPY_START, "NPY")
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         if suffix == ".npz":
+            _check_start(path, _NPZ_START, "NPZ")
             return _load_npz(path, key)
         if suffix == ".safetensors":
             return _load_safetensors(path, key)
     except InputError:
         raise
-    except (*READ_ERRORS, NotImplementedError, MemoryError) as error:
-        raise InputError(f"can't be read as class scores ({error})", path=path) from error
+    except READ_ERRORS as error:
+        raise InputError(
+            f"can't be read as class scores: {reason(error)}", path=path, remedy=_WRITE_AGAIN
+        ) from error
     raise InputError(f"is no score file ('{suffix}')", path=path, remedy="store .npy, .npz or .safetensors")
+
+
+def _check_start(path: Path, start: bytes, kind: str) -> None:
+    """NumPy takes any other file for a pickle, and speaks of loading it."""
+    with open(path, "rb") as file:
+        if file.read(len(start)) != start:
+            raise InputError(f"is no {kind} file, whatever its name says", path=path, remedy=_WRITE_AGAIN)
 
 
 def _pick(keys: Iterable[str], key: str | None, path: Path) -> str:
@@ -61,7 +74,11 @@ def _pick(keys: Iterable[str], key: str | None, path: Path) -> str:
     usual = [name for name in _USUAL_KEYS if name in known]
     if len(usual) == 1:
         return usual[0]
-    raise InputError(f"holds the arrays {', '.join(known) or '(none)'}", path=path, remedy="name one as key")
+    if not known:
+        raise InputError("holds no arrays", path=path, remedy=_WRITE_AGAIN)
+    raise InputError(
+        f"holds {len(known)} arrays ({', '.join(known[:8])})", path=path, remedy="name one with --scores-key"
+    )
 
 
 def _load_npz(path: Path, key: str | None) -> npt.NDArray[Any]:
@@ -91,7 +108,7 @@ def _map_member(path: Path, member: zipfile.ZipInfo) -> npt.NDArray[Any] | None:
             return None
         size = file.tell() - start + math.prod(shape) * dtype.itemsize
         if size != member.file_size:
-            raise InputError(f"holds a truncated array '{member.filename}'", path=path)
+            raise InputError(f"holds a truncated array '{member.filename}'", path=path, remedy=_WRITE_AGAIN)
         order: Any = "F" if fortran else "C"
         return np.asarray(
             np.memmap(path, dtype=dtype, mode="r", offset=file.tell(), shape=shape, order=order)
@@ -110,7 +127,7 @@ def _load_safetensors(path: Path, key: str | None) -> npt.NDArray[Any]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length <= size - 8:
-            raise InputError("is no safetensors file or truncated", path=path)
+            raise InputError("is no safetensors file, or truncated", path=path, remedy=_WRITE_AGAIN)
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     entry = header[_pick(header, key, path)]
@@ -122,8 +139,8 @@ def _load_safetensors(path: Path, key: str | None) -> npt.NDArray[Any]:
         )
     dtype = np.dtype(_SAFE[entry["dtype"]])
     offset = 8 + length + begin
-    if end - begin != math.prod(shape) * dtype.itemsize or offset + end - begin > size:
-        raise InputError("is truncated", path=path)
+    if end - begin != math.prod(shape) * dtype.itemsize or offset + end - begin > size or begin < 0:
+        raise InputError("is truncated", path=path, remedy=_WRITE_AGAIN)
     if offset % dtype.itemsize or end == begin:
         raw = np.fromfile(path, dtype=dtype, count=math.prod(shape), offset=offset).reshape(shape)
     else:

@@ -15,6 +15,7 @@ from dubio.core.records import ScoreKind
 from dubio.data.infer import spread
 from dubio.data.resize import resize_scores
 from dubio.data.score_files import SCORE_SUFFIXES, load_scores
+from dubio.data.score_kind import Opened, check_finite, check_kind, kind_of, most
 
 __all__ = ["SCORE_SUFFIXES", "ScoreFormat", "detect_scores", "load_scores", "read_scores", "resize_scores"]
 Layout = Literal["chw", "hwc"]
@@ -30,6 +31,7 @@ class ScoreFormat:
         kind: ``"logits"`` or ``"probabilities"``.
         dtype: name of the stored type.
         n_channels: number of channels K.
+        declared: the user said what kind the scores are.
     """
 
     key: str | None
@@ -37,6 +39,7 @@ class ScoreFormat:
     kind: ScoreKind
     dtype: str
     n_channels: int
+    declared: bool = False
 
 
 def detect_scores(
@@ -52,7 +55,8 @@ def detect_scores(
 
     Scores are probabilities if all lie in [0, 1] and the channels of every pixel sum to 1, within the
     tolerance that the stored type asks for; otherwise logits. Values in [0, 1] that do not sum to 1
-    are refused: they are no distribution over classes.
+    are refused: they are no distribution over classes. What more than half of the files are is taken; odd
+    ones are found again, and named, when they are read.
 
     Args:
         paths: the files.
@@ -67,35 +71,32 @@ def detect_scores(
         The format, and sentences for the user.
 
     Raises:
-        InputError: no files, unreadable or of the wrong shape or type, an ambiguous layout, sigmoid scores.
+        InputError: no files, unreadable or of the wrong shape or type, an ambiguous layout, sigmoid scores,
+            or no kind that more than half of the files have.
     """
     if not paths:
         raise InputError("there are no score files")
     chosen = spread(list(paths), sample_limit)
     opened = _open_sound(chosen, key)
-    found, guessed = _layout_of(opened, n_channels) if layout == "auto" else (layout, "")
-    channels = {path: array.shape[0 if found == "chw" else 2] for path, array in opened}
-    counts = set(channels.values())
-    if len(counts) > 1:
-        raise InputError(
-            f"score files have {' and '.join(map(str, sorted(counts)))} channels", path=chosen[0]
-        )
-    count = counts.pop()
+    found, guessed = (
+        _layout_of(_fitting(opened, n_channels), n_channels) if layout == "auto" else (layout, "")
+    )
+    axis = 0 if found == "chw" else 2
+    opened = most(opened, lambda array: f"{array.shape[axis]} channels")
+    count = opened[0][1].shape[axis]
     if n_channels is not None and count not in (n_channels, n_channels + 1):
+        also = "" if layout == "auto" else ", or leave the layout to be detected"
         raise InputError(
-            f"scores have {count} channels for {n_channels} classes",
-            path=chosen[0],
-            remedy="name the model's label space and a class map",
+            f"holds scores of {count} channels for {n_channels} classes",
+            path=opened[0][0],
+            remedy="name the model's label space and a class map" + also,
         )
-    sure: ScoreKind = _kind_of(opened, found, kind)
+    sure, remark = kind_of(opened, axis, kind)
     dtype = str(opened[0][1].dtype)
-    said = f"as {found.upper()}{guessed}"
-    notes = [f"scores are {sure}, {dtype}, {count} channels stored {said}"]
-    if kind != "auto":
-        notes[0] += "; the kind is as you said"
+    notes = [f"scores are {sure}, {dtype}, {count} channels stored as {found.upper()}{guessed}{remark}"]
     if n_channels is not None and count == n_channels + 1:
         notes.append(f"channel {count - 1} has no class: where it wins, the prediction is void")
-    return ScoreFormat(key, found, sure, dtype, count), notes
+    return ScoreFormat(key, found, sure, dtype, count, kind != "auto"), notes
 
 
 def read_scores(path: str | Path, fmt: ScoreFormat) -> npt.NDArray[Any]:
@@ -106,15 +107,21 @@ def read_scores(path: str | Path, fmt: ScoreFormat) -> npt.NDArray[Any]:
         uncompressed NPZ and safetensors; a transposed view for ``"hwc"``.
 
     Raises:
-        InputError: unreadable, not as the format says, or with NaN or infinite values.
+        InputError: unreadable, not as the format says, of another kind, or with NaN or infinite values.
     """
     path = Path(path)
     array = _three_axes(load_scores(path, fmt.key), path)
     if fmt.layout == "hwc":
         array = np.moveaxis(array, -1, 0)
     if array.shape[0] != fmt.n_channels:
-        raise InputError(f"has {array.shape[0]} channels where others have {fmt.n_channels}", path=path)
-    _check_finite(array, path)
+        raise InputError(
+            f"has {array.shape[0]} channels where others have {fmt.n_channels}",
+            path=path,
+            remedy="predict this image with the same model",
+        )
+    check_finite(array, path)
+    if not (fmt.kind == "logits" and fmt.declared):
+        check_kind(array, fmt.kind, path)
     return array
 
 
@@ -122,21 +129,25 @@ def _three_axes(array: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 3 or 0 in array.shape:
-        raise InputError(f"has the shape {array.shape}", path=path, remedy="scores have the shape (C, H, W)")
+        raise InputError(
+            f"has the shape {array.shape}",
+            path=path,
+            remedy="store scores of the shape (C, H, W), none of it 0",
+        )
     if array.dtype.kind != "f":
-        remedy = "store float scores, or give label maps as predictions"
-        raise InputError(f"holds {array.dtype} values", path=path, remedy=remedy)
+        remedy = "store float scores, or give label maps with --predictions"
+        raise InputError(f"holds values of type {array.dtype}, no scores", path=path, remedy=remedy)
     return array
 
 
-def _open_sound(paths: Sequence[Path], key: str | None) -> list[tuple[Path, npt.NDArray[Any]]]:
+def _open_sound(paths: Sequence[Path], key: str | None) -> Opened:
     """Open the files that can be used; a few bad ones are found again, and named, when they are read."""
-    opened: list[tuple[Path, npt.NDArray[Any]]] = []
+    opened: Opened = []
     fault: InputError | None = None
     for path in paths:
         try:
             array = _three_axes(load_scores(path, key), path)
-            _check_finite(array, path)
+            check_finite(array, path)
             opened.append((path, array))
         except InputError as error:
             fault = fault or error
@@ -145,7 +156,21 @@ def _open_sound(paths: Sequence[Path], key: str | None) -> list[tuple[Path, npt.
     return opened
 
 
-def _layout_of(opened: Sequence[tuple[Path, npt.NDArray[Any]]], n: int | None) -> tuple[Layout, str]:
+def _fitting(opened: Opened, n: int | None) -> Opened:
+    """Leave out files whose shape alone doesn't fit, unless they are half of all or more."""
+    kept = [item for item in opened if _has_layout(item, n)]
+    return kept if 2 * len(kept) > len(opened) else opened
+
+
+def _has_layout(item: tuple[Path, npt.NDArray[Any]], n: int | None) -> bool:
+    try:
+        _layout_of([item], n)
+    except InputError:
+        return False
+    return True
+
+
+def _layout_of(opened: Opened, n: int | None) -> tuple[Layout, str]:
     first = {array.shape[0] for _, array in opened}
     last = {array.shape[2] for _, array in opened}
     if n is not None:
@@ -173,50 +198,3 @@ def _layout_of(opened: Sequence[tuple[Path, npt.NDArray[Any]]], n: int | None) -
         path=opened[0][0],
         remedy="name the layout: chw or hwc",
     )
-
-
-def _kind_of(opened: Sequence[tuple[Path, npt.NDArray[Any]]], layout: str, kind: str) -> ScoreKind:
-    if kind == "logits":
-        return "logits"
-    axis = 0 if layout == "chw" else 2
-    all_unit, all_sum = True, True
-    low_sum, high_sum = np.inf, -np.inf
-    for _, array in opened:
-        # float16 softmax is off by a percent over many classes; float32 by far less than a thousandth.
-        tolerance = 1e-2 if array.dtype.itemsize == 2 else 1e-3
-        total = array.sum(axis=axis, dtype=np.float32)
-        low_sum, high_sum = min(low_sum, float(total.min())), max(high_sum, float(total.max()))
-        all_unit &= float(array.min()) >= -tolerance and float(array.max()) <= 1 + tolerance
-        all_sum &= bool((np.abs(total - 1) <= tolerance).all())
-    if all_unit and all_sum:
-        return "probabilities"
-    if kind == "probabilities":
-        raise InputError(
-            f"scores are no probabilities: channels sum to {low_sum:.3g} … {high_sum:.3g}",
-            path=opened[0][0],
-            remedy="say that they are logits, or store the softmax",
-        )
-    if all_unit:
-        raise InputError(
-            f"scores lie in [0, 1] but channels sum to {low_sum:.3g} … {high_sum:.3g}, like sigmoid scores",
-            path=opened[0][0],
-            remedy="store the softmax or the logits, or say that they are logits",
-        )
-    return "logits"
-
-
-def _check_finite(array: npt.NDArray[Any], path: Path) -> None:
-    """Refuse NaN and infinity; looks at the exponent bits, which is much faster than ``isfinite``."""
-    bits = array.dtype.itemsize * 8
-    if bits not in (16, 32, 64):
-        broken = not bool(np.isfinite(array).all())
-    else:
-        unsigned = np.dtype(f"u{bits // 8}").newbyteorder(array.dtype.byteorder)
-        exponent = {16: 0x7C00, 32: 0x7F800000, 64: 0x7FF0000000000000}[bits]
-        mask = unsigned.type(exponent)
-        whole = array if array.flags.c_contiguous else np.moveaxis(array, 0, -1)
-        broken = any(bool(((part.view(unsigned) & mask) == mask).any()) for part in whole)
-    if broken:
-        raise InputError(
-            "holds NaN or infinite scores", path=path, remedy="run the model again on this image"
-        )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
+from dubio.core.files import why_unreadable
 from dubio.core.labelspace import LabelSpace
 from dubio.data.encodings import with_nonzero
 from dubio.data.infer import infer_space
@@ -61,8 +62,11 @@ def read_table(name_or_path: str | Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise InputError(f"isn't a readable label space file ({error})", path=path) from error
+    except (OSError, ValueError, RecursionError) as error:
+        fault = f"isn't a readable label space file ({why_unreadable(error)})"
+        raise InputError(
+            fault, path=path, remedy="write TOML or JSON, or name a built-in label space"
+        ) from error
     if not isinstance(data, dict):
         raise InputError("isn't a label space file", path=path, remedy="give a table with name and classes")
     return data
@@ -111,11 +115,15 @@ def space_from_table(table: Mapping[str, Any], origin: str | Path = "") -> Label
         raise InputError(error.fault, path=origin or None, remedy=error.remedy) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"label space is incomplete or malformed ({error!r})",
+            f"label space is incomplete or malformed ({_missing(error)})",
             path=origin or None,
             remedy="give a name and classes with id and name",
         ) from error
     return with_nonzero(space)
+
+
+def _missing(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _encoding(how: Mapping[str, Any], ids: list[int]) -> dict[str, Any]:

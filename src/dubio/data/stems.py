@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from dubio.core.errors import printable
 from dubio.data.tree import Tree
 
 # Folders of Cityscapes and its like hold several files per image; these are the label masks among them.
@@ -29,22 +30,42 @@ def files_by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, Path
         suffixes: accepted suffixes in lower case; if a stem has several files, the first suffix wins.
 
     Returns:
-        The files by key, and the keys that had several files.
+        The files by key (what can't be printed is escaped), and sentences on what the user
+        should know: stems with several files, folders that look like files or can't be opened.
     """
     rank = {suffix: number for number, suffix in enumerate(suffixes)}
     found: dict[str, Path] = {}
-    twice: list[str] = []
-    for relative in Tree(folder).walk():
-        key, suffix = os.path.splitext(relative)
+    twice: set[str] = set()
+    tree = Tree(folder)
+    for relative in tree.walk():
+        stem, suffix = os.path.splitext(relative)
         if suffix.lower() not in rank:
             continue
-        path = folder / relative
+        path, key = folder / relative, printable(stem)
         if key in found:
-            twice.append(key)
+            twice.add(key)
             if rank[suffix.lower()] > rank[found[key].suffix.lower()]:
                 continue
         found[key] = path
-    return found, sorted(set(twice))
+    return found, _remarks(tree, rank, sorted(twice), found)
+
+
+def _remarks(tree: Tree, suffixes: Collection[str], twice: list[str], found: dict[str, Path]) -> list[str]:
+    said = []
+    if twice:
+        said.append(
+            f"{tree.root}: {len(twice)} names have several files (first '{twice[0]}', of which "
+            f"{found[twice[0]].name} is used)"
+        )
+    odd = [name for name in tree.folders() if os.path.splitext(name)[1].lower() in suffixes]
+    if odd:
+        said.append(f"{tree.root}: {len(odd)} folders have names like files (first '{odd[0]}')")
+    if tree.unread:
+        said.append(
+            f"{tree.root}: {len(tree.unread)} folders can't be opened and are left out (first "
+            f"'{tree.unread[0]}'); check the permissions"
+        )
+    return said
 
 
 def common_ends(stems: Collection[str]) -> list[str]:

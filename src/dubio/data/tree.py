@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,42 +10,82 @@ from pathlib import Path
 
 from dubio.data.stored import IMAGE_SUFFIXES, MASK_SUFFIXES
 
+_RUN = "run.json"
 _PART = re.compile(r"\{(\w+)\}")
 
 
 class Tree:
     """A folder whose subfolders are listed at most once, when they are first needed.
 
+    Left out are hidden files, run folders of dubio (what a command wrote is no input), and links that lead
+    back to a folder above.
+
     Args:
         root: the folder.
+
+    Attributes:
+        unread: subfolders that can't be listed.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.unread: list[str] = []
         self._listed: dict[str, tuple[list[str], list[str]]] = {}
 
     def entries(self, folder: str) -> tuple[list[str], list[str]]:
         """Names of the subfolders and of the files in a folder below the root, sorted."""
         if folder not in self._listed:
-            folders: list[str] = []
-            files: list[str] = []
-            try:
-                with os.scandir(self.root / folder) as found:
-                    for entry in found:
-                        if not entry.name.startswith("."):
-                            (folders if entry.is_dir() else files).append(entry.name)
-            except OSError:
-                pass  # absent, or no folder: there is nothing in it
-            self._listed[folder] = (sorted(folders), sorted(files))
+            self._listed[folder] = self._list(folder)
         return self._listed[folder]
 
+    def _list(self, folder: str) -> tuple[list[str], list[str]]:
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(self.root / folder) as found:
+                for entry in found:
+                    if not entry.name.startswith("."):
+                        (folders if _is_folder(entry) else files).append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # absent: there is nothing in it
+        except OSError:
+            self.unread.append(folder)
+        if folder and _RUN in files and _is_run(self.root / folder / _RUN):
+            return [], []
+        return sorted(folders), sorted(files)
+
+    def folders(self) -> list[str]:
+        """Relative paths of the subfolders that have been listed."""
+        return sorted(name for name in self._listed if name)
+
     def walk(self, folder: str = "") -> Iterator[str]:
-        """Relative paths of all files below a folder; hidden ones are left out."""
+        """Relative paths of all files below a folder."""
+        yield from self._walk(folder, frozenset())
+
+    def _walk(self, folder: str, above: frozenset[str]) -> Iterator[str]:
+        place = os.path.realpath(self.root / folder)
+        if place in above:
+            return
         folders, files = self.entries(folder)
         for name in files:
             yield f"{folder}/{name}" if folder else name
         for name in folders:
-            yield from self.walk(f"{folder}/{name}" if folder else name)
+            yield from self._walk(f"{folder}/{name}" if folder else name, above | {place})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself; named as a file when it is read
+
+
+def _is_run(record: Path) -> bool:
+    try:
+        data = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and {"command", "versions", "format"} <= data.keys()
 
 
 class Template:

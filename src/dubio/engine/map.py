@@ -6,11 +6,11 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Literal, TypeVar
 
-from dubio.core.errors import InputError, MissingExtraError
+from dubio.core.errors import DubioError, InputError, MissingExtraError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,6 +42,7 @@ def map_ordered(
 
     Raises:
         InputError: an unknown backend or no workers.
+        DubioError: a worker process ended by force, as the system does when memory runs out.
 
     >>> list(map_ordered(abs, [-1, 2, -3], workers=2))
     [1, 2, 3]
@@ -72,6 +73,10 @@ def _map_pool(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise DubioError(
+            "a worker process ended unexpectedly, perhaps for want of memory; use fewer workers"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -22,8 +22,10 @@ from dubio.engine.map import chunked, map_ordered
 from dubio.errors.candidates import default_min_size
 from dubio.errors.examine import Lesson, examine, learn_rows
 from dubio.errors.features import FEATURES
-from dubio.errors.store import ImageWork, load_work, save_work
+from dubio.errors.store import ImageWork, is_whole, load_work, notes_path, save_work
 from dubio.errors.view import View, make_view
+from dubio.errors.whole_image import FEATURES as WHOLE_FEATURES
+from dubio.errors.whole_image import measure_whole
 from dubio.regions.extract import components, extract
 
 # Images per shard: a killed audit loses at most the work on one shard.
@@ -55,6 +57,7 @@ class AuditOptions:
         plant_rate: planted errors per eligible label region.
         unknown: what to do with label values outside the label space.
         use_images: use the picture for features (edges, colours) where there is one.
+        reviewed: run folders of earlier audits whose verdicts are used (see ``dubio import``).
         seed: seed.
     """
 
@@ -70,6 +73,7 @@ class AuditOptions:
     plant_rate: float = 0.06
     unknown: Literal["error", "void"] = "error"
     use_images: bool = True
+    reviewed: tuple[str, ...] = ()
     seed: int = 0
 
 
@@ -101,6 +105,7 @@ def collect(
     workers: int | None = None,
     strict: bool = False,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Collected:
     """Examine all labelled images; finished shards of an earlier, stopped run are taken over.
 
@@ -112,13 +117,18 @@ def collect(
         workers: images at once; default: all processors.
         strict: raise at the first image that can't be used, in place of leaving it out.
         progress: wraps the images to show progress.
+        say: called with sentences for the user.
 
     Raises:
-        InputError: no image has a label and a prediction; or, with ``strict``, a bad image.
+        InputError: no image has a label and a prediction; the run folder lies among the labels; or, with
+            ``strict``, a bad image.
     """
     samples = [s for s in dataset if s.label is not None]
     if not samples:
         raise InputError("has no labels", path=dataset.root, remedy="name a folder with label masks")
+    run.keep_apart(s.label for s in samples)
+    # Faults of an earlier run, perhaps mended since.
+    (run.path / "quarantine.json").unlink(missing_ok=True)
     copies = _copies(options, len(samples))
     rows = int(np.clip(_MOST_ROWS // max(copies * len(samples), 1), 40, 600))
     lesson = Lesson(copies=copies, rate=options.plant_rate, seed=options.seed, max_rows=rows)
@@ -130,16 +140,19 @@ def collect(
         try:
             return _examine_sample(sample, dataset, source, options, lesson, uncovered)
         except InputError as error:
+            named = InputError(error.fault, path=error.path or sample.label, remedy=error.remedy)
             if strict:
-                raise
-            return str(error)
+                raise named from error
+            return str(named)
 
     def each() -> Iterator[Sample]:
         for number, chunk in enumerate(chunked(samples, _SHARD)):
             shard = folder / f"{number:05d}.npz"
-            if shard.exists():
+            if shard.exists() and is_whole(shard):
                 yield from chunk
             else:
+                if shard.exists():
+                    say(f"{shard.name} of an earlier run is damaged; its images are examined again")
                 yield from _fill_shard(shard, chunk, map_ordered(job, chunk, workers=workers))
             _take(shard, found, len(chunk))
 
@@ -147,8 +160,14 @@ def collect(
     for _ in steps if progress is None else progress(steps, len(samples), "examining"):
         pass
     if not found.works:
-        reason = next(iter(found.quarantine.values()), "no prediction fits any label")
-        raise InputError(f"no image could be audited ({reason})", path=dataset.root)
+        if not found.quarantine:
+            raise InputError("no image could be audited: no prediction fits any label", path=dataset.root)
+        faults = list(found.quarantine.values())
+        write_json(run.path / "quarantine.json", found.quarantine)
+        raise InputError(
+            f"no image could be audited; {len(faults)} can't be used, the first: {faults[0]}",
+            remedy=f"all are listed in {run.path / 'quarantine.json'}",
+        )
     return found
 
 
@@ -168,7 +187,7 @@ def _depends(
 
     return {
         "dubio": dubio.__version__,
-        "features": FEATURES,
+        "features": (FEATURES, WHOLE_FEATURES),
         "space": dataset.space.to_dict(),
         "encoding": dataset.encoding,
         "labels": fingerprint(s.label for s in samples),
@@ -207,7 +226,12 @@ def _examine_sample(
     places = examine(view, label, min_size=min_size)
     planting = learn_rows(view, label, sample.image_id, lesson, min_size=min_size)
     confusion, p_sum, regions = _statistics(view, label, space, min_size)
-    return ImageWork(sample.image_id, shape, places, planting, confusion, p_sum, regions, view.pred), table
+    whole = measure_whole(
+        view, label, sample.image_id, min_size=min_size, seed=lesson.seed, speck=min_size,
+        faults=lesson.copies > 0,
+    )  # fmt: skip
+    work = ImageWork(sample.image_id, shape, places, planting, confusion, p_sum, regions, view.pred, whole)
+    return work, table
 
 
 def _statistics(
@@ -241,13 +265,15 @@ def _fill_shard(shard: Path, chunk: Sequence[Sample], results: Iterator[Outcome]
             tables.append(result[1])
         yield sample
     if notes:
-        write_json(shard.with_suffix(".bad.json"), notes)
+        write_json(notes_path(shard), notes)
+    else:
+        notes_path(shard).unlink(missing_ok=True)
     save_work(shard, works, tables)
 
 
 def _take(shard: Path, found: Collected, chunk: int) -> None:
     works = load_work(shard)
-    bad = shard.with_suffix(".bad.json")
+    bad = notes_path(shard)
     notes = read_json(bad) if bad.exists() else {}
     found.works.extend(works)
     found.shards.extend([shard] * len(works))

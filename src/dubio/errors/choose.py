@@ -44,16 +44,22 @@ def choose(
         min_probability: leave out less probable ones.
 
     Returns:
-        Findings, most probable first; ties by image id and place.
+        Findings, most probable first; ties by image id and place. Places that a reviewer found fine are
+        left out, those found wrong carry the verdict ``accepted``.
     """
     names = np.array([works[i].image_id for i in found.image], dtype=object)
-    order = sorted(range(len(found.score)), key=lambda i: (-found.score[i], names[i], found.candidate[i]))
+    rank = (-found.probability, -found.score)
+    order = sorted(
+        range(len(found.score)), key=lambda i: (rank[0][i], rank[1][i], names[i], found.candidate[i])
+    )
     wanted = None if classes is None else set(classes)
     taken: dict[int, list[npt.NDArray[np.int64]]] = {}
     chosen: list[Finding] = []
     for i in order:
         if len(chosen) >= max_findings or found.probability[i] < min_probability:
             break
+        if found.verdict[i] < 0:
+            continue  # a reviewer found it fine
         n, k = int(found.image[i]), int(found.candidate[i])
         work = works[n]
         x = work.places.x[k]
@@ -79,6 +85,7 @@ def choose(
                 space,
                 float(found.probability[i]),
                 float(found.score[i]),
+                "accepted" if found.verdict[i] > 0 else None,
             )
         )
     return chosen
@@ -93,6 +100,7 @@ def _write_up(
     space: LabelSpace,
     probability: float,
     score: float,
+    verdict: str | None,
 ) -> Finding:
     x = work.places.x[k]
     value = dict(zip(FEATURES, x, strict=True))
@@ -119,6 +127,7 @@ def _write_up(
         p_given=float(value["p_given"]),
         p_proposed=float(value["p_proposed"]),
         reason=reason_for(kind, x, space),
+        verdict=verdict,
     )
 
 

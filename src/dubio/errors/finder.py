@@ -4,46 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dubio.core.seeds import derive_seed
 from dubio.engine.map import map_ordered
+from dubio.errors.context import ClassContext, class_context
 from dubio.errors.features import FEATURES
-from dubio.errors.prior import Evidence, error_probability, expit, platt
+from dubio.errors.odds import expit, platt
+from dubio.errors.prior import Evidence, error_probability, expected_errors
+from dubio.errors.quality import Quality, measure
+from dubio.errors.recalibration import Recalibration
+from dubio.errors.reviewed import Reviewed, place_verdicts, row_weight, wrong_rows
 from dubio.errors.store import ImageWork
 from dubio.regions.boosting import BoostedTrees
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Interval = tuple[float, float, float]
+# Probability of a place that a reviewer found wrong (and one minus it, of one found fine).
+CERTAIN = 0.99
 # Fewer planted errors among the candidates, or fewer images, teach nothing.
 MIN_POSITIVES, MIN_IMAGES = 25, 3
-CONTEXT = ("class_p", "class_confusion", "class_precision", "class_share")
-
-
-@dataclass
-class Quality:
-    """How well the finder does on planted errors in images that it has not seen.
-
-    ``auroc`` and ``ap`` are over places (overlapping candidates count once); ``baselines`` holds the
-    same for simple scores; ``ece`` is the calibration error of the probability (15 equal-population
-    bins); ``reliability`` its bins: mean probability, share of planted, number. ``title`` says what was
-    measured, ``rows`` holds further figures.
-    """
-
-    auroc: float = float("nan")
-    ap: float = float("nan")
-    ece: float = float("nan")
-    brier: float = float("nan")
-    share: float = float("nan")
-    planted: int = 0
-    met: int = 0
-    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
-    reliability: list[tuple[float, float, int]] = field(default_factory=list)
-    title: str = "Planted errors in unseen images"
-    rows: list[tuple[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -59,6 +42,8 @@ class Found:
         evidence: what the share of errors is estimated from; ``None`` if nothing is calibrated.
         quality: measured on planted errors; ``None`` for the label-free ranking.
         note: why the label-free ranking was used, or empty.
+        verdict: ``(n,)`` int8: 1 found wrong by a reviewer before, -1 found fine, 0 not judged.
+        recalibration: what verdicts say of the probabilities.
     """
 
     image: Ints
@@ -69,6 +54,37 @@ class Found:
     evidence: Evidence | None
     quality: Quality | None
     note: str = ""
+    verdict: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
+    recalibration: Recalibration = field(default_factory=Recalibration)
+
+    def __post_init__(self) -> None:
+        if len(self.verdict) != len(self.image):
+            self.verdict = np.zeros(len(self.image), np.int8)
+
+    def expected(self, chosen: npt.NDArray[np.bool_] | None = None, *, seed: int = 0) -> Interval:
+        """Expected number of errors among the chosen places (default: all) with a 90 % interval.
+
+        Raises:
+            ValueError: nothing is calibrated.
+        """
+        if self.evidence is None:
+            raise ValueError("the ranking is not calibrated")
+        mine = np.ones(len(self.image), bool) if chosen is None else chosen
+        return expected_errors(
+            self.odds[mine], self.image[mine], self.evidence, seed=seed, verdict=self.verdict[mine],
+            recalibration=self.recalibration,
+        )  # fmt: skip
+
+
+@dataclass
+class _Rows:
+    """Rows of features with their image and place; ``y`` is 1 wrong, 0 fine, -1 neither."""
+
+    x: Floats
+    image: Ints
+    group: Ints
+    y: npt.NDArray[np.int8]
+    weight: Floats
 
 
 def find(
@@ -78,6 +94,7 @@ def find(
     seed: int = 0,
     error_rate: float | None = None,
     workers: int | None = None,
+    reviewed: Reviewed | None = None,
 ) -> Found:
     """Score all places of the given labels, each by a model that never saw its image.
 
@@ -87,56 +104,144 @@ def find(
         seed: seed.
         error_rate: errors per label region to assume; ``None`` estimates it.
         workers: models fitted at once; default: all processors.
-        workers: models fitted at once; default: all processors.
+        reviewed: what reviewers decided before: rows to learn from, and a check of the probabilities.
 
     Returns:
         The places; by a label-free ranking if there is too little to learn from.
     """
-    given = _stack([w.places.x for w in works])
-    image = np.repeat(np.arange(len(works)), [len(w.places.x) for w in works])
+    decided = [dict[int, bool]() for _ in works] if reviewed is None else place_verdicts(reviewed, works)
     context = class_context(works)
-    given = np.column_stack([given, context.rows(given)])
-    group = _groups(works, [w.places.group for w in works])
-    y = np.concatenate([w.planting.y for w in works]) if works else np.zeros(0, np.int8)
-    if len(works) < MIN_IMAGES or (y == 1).sum() < MIN_POSITIVES:
-        return _label_free(works, int((y == 1).sum()))
-    learn = _stack([w.planting.x for w in works])
-    learn = np.column_stack([learn, context.rows(learn)])
-    weight = np.concatenate([w.planting.weight for w in works]).astype(np.float64)
-    learn_image = np.repeat(np.arange(len(works)), [len(w.planting.x) for w in works])
-    fold = image_folds([w.image_id for w in works], min(folds, len(works)), seed)
-    z_given, z_learn = np.full(len(given), np.nan), np.full(len(learn), np.nan)
-    if any(len(np.unique(y[(fold[learn_image] != k) & (y >= 0)])) < 2 for k in np.unique(fold)):
-        return _label_free(works, int((y == 1).sum()))
-
-    def fit_fold(k: int) -> BoostedTrees:
-        rows = (fold[learn_image] != k) & (y >= 0)
-        return BoostedTrees(seed=seed % 2**31).fit(learn[rows], y[rows], weight[rows])
-
-    parts = [int(k) for k in np.unique(fold)]
-    for k, model in zip(parts, map_ordered(fit_fold, parts, workers=workers), strict=True):
-        z_given[fold[image] == k] = model.decision(given[fold[image] == k])
-        mine = fold[learn_image] == k
-        z_learn[mine] = model.decision(learn[mine])
-    learn_group = _groups(works, [w.planting.group for w in works])
-    best = representatives(z_learn, learn_group)
-    best = best[y[best] >= 0]
-    a, b = platt(z_learn[best], y[best] == 1, weight[best])
-    learned = float((weight[best] * y[best]).sum() / weight[best].sum())
-    kept = representatives(z_given, group)
+    given = _given_rows(works, context)
+    learn = _learn_rows(works, context, decided)
+    fold = image_folds([w.image_id for w in works], min(folds, len(works)), seed) if works else given.image
+    if not _teachable(learn, fold, len(works)):
+        return _label_free(works, int((learn.y == 1).sum()))
+    extra = _reviewed_rows(reviewed, works, context, float((learn.y == 1).sum()))
+    z_given, z_learn = _cross_fit(given, learn, extra, fold, seed, workers)
+    best = representatives(z_learn, learn.group)
+    best = best[learn.y[best] >= 0]
+    wrong, weight = learn.y[best] == 1, learn.weight[best]
+    a, b = platt(z_learn[best], wrong, weight)
+    share = float(weight[wrong].sum() / weight.sum())
+    kept = representatives(z_given, given.group)
     score = expit(a * z_given[kept] + b)
-    known = best[y[best] == 1]
-    evidence = Evidence.collect(z_learn[known], learn_image[known], z_given[kept], image[kept], len(works))
+    known = best[wrong]
+    evidence = Evidence.collect(
+        z_learn[known], learn.image[known], z_given[kept], given.image[kept], len(works)
+    )
     if error_rate is not None:
         regions = sum(int(w.regions.sum()) for w in works)
         evidence = replace(evidence, fixed=min(error_rate * regions / max(len(score), 1), 1.0))
-    odds = score / (1 - score) * (1 - learned) / learned
-    quality = measure(expit(a * z_learn[best] + b), y[best] == 1, weight[best], learn[best], works)
-    first = np.searchsorted(image, np.arange(len(works)))
-    return Found(
-        image[kept], kept - first[image[kept]], score, error_probability(odds, evidence.share()), odds,
-        evidence, quality,
+    odds = score / (1 - score) * (1 - share) / share
+    first = np.searchsorted(given.image, np.arange(len(works)))
+    found = Found(
+        given.image[kept], kept - first[given.image[kept]], score, np.zeros(len(kept)), odds, evidence,
+        measure(expit(a * z_learn[best] + b), wrong, weight, learn.x[best], works),
+        verdict=_verdicts(works, given, kept, first, decided),
     )  # fmt: skip
+    return _state(found)
+
+
+def _state(found: Found) -> Found:
+    """Fill in the probabilities: by the estimated share, then by what reviewers found."""
+    assert found.evidence is not None
+    p = error_probability(found.odds, found.evidence.share())
+    judged = found.verdict != 0
+    if judged.any():
+        found.recalibration = Recalibration.fit(p[judged], found.verdict[judged] > 0)
+    found.probability = found.recalibration.apply(p)
+    # what a person has seen is as good as known
+    found.probability[found.verdict > 0] = CERTAIN
+    found.probability[found.verdict < 0] = 1 - CERTAIN
+    return found
+
+
+def _verdicts(
+    works: list[ImageWork], given: _Rows, kept: Ints, first: Ints, decided: list[dict[int, bool]]
+) -> npt.NDArray[np.int8]:
+    """1 accepted, -1 rejected, 0 not judged, per kept place."""
+    out = np.zeros(len(kept), np.int8)
+    for n, row in enumerate(kept):
+        image = int(given.image[row])
+        verdict = decided[image].get(int(works[image].places.group[row - first[image]]))
+        out[n] = 0 if verdict is None else (1 if verdict else -1)
+    return out
+
+
+def _given_rows(works: list[ImageWork], context: ClassContext) -> _Rows:
+    x = _stack([w.places.x for w in works])
+    image = np.repeat(np.arange(len(works)), [len(w.places.x) for w in works])
+    group = _groups(works, [w.places.group for w in works])
+    nothing = np.full(len(x), -1, np.int8)
+    return _Rows(np.column_stack([x, context.rows(x)]), image, group, nothing, np.ones(len(x)))
+
+
+def _learn_rows(works: list[ImageWork], context: ClassContext, decided: list[dict[int, bool]]) -> _Rows:
+    """Rows of the planted copies; places whose label was found wrong don't pass for good ones."""
+    x = _stack([w.planting.x for w in works])
+    marks = []
+    for work, known in zip(works, decided, strict=True):
+        y = work.planting.y.copy()
+        if any(known.values()):
+            y[(y == 0) & wrong_rows(work, known)] = -1
+        marks.append(y)
+    weights = [w.planting.weight for w in works]
+    return _Rows(
+        np.column_stack([x, context.rows(x)]),
+        np.repeat(np.arange(len(works)), [len(w.planting.x) for w in works]),
+        _groups(works, [w.planting.group for w in works]),
+        np.concatenate(marks) if works else np.zeros(0, np.int8),
+        np.concatenate(weights).astype(np.float64) if works else np.zeros(0),
+    )
+
+
+def _reviewed_rows(
+    reviewed: Reviewed | None, works: list[ImageWork], context: ClassContext, planted: float
+) -> _Rows | None:
+    """Rows of judged regions; those of images that are not in this audit belong to image -1."""
+    if reviewed is None:
+        return None
+    told = np.isfinite(reviewed.x[:, FEATURES.index("given")])
+    classes = len(context.p)
+    for name in ("given", "proposed"):
+        told &= np.nan_to_num(reviewed.x[:, FEATURES.index(name)]) < classes
+    if not told.any():
+        return None
+    x = reviewed.x[told].astype(np.float64)
+    number = {w.image_id: n for n, w in enumerate(works)}
+    image = np.array([number.get(name, -1) for name in np.array(reviewed.image_id)[told]], np.int64)
+    y = reviewed.accepted[told].astype(np.int8)
+    weight = np.full(len(x), row_weight(len(x), planted))
+    return _Rows(np.column_stack([x, context.rows(x)]), image, np.arange(len(x)), y, weight)
+
+
+def _teachable(learn: _Rows, fold: Ints, n_images: int) -> bool:
+    if n_images < MIN_IMAGES or (learn.y == 1).sum() < MIN_POSITIVES:
+        return False
+    others = ((fold[learn.image] != k) & (learn.y >= 0) for k in np.unique(fold))
+    return all(len(np.unique(learn.y[rows])) == 2 for rows in others)
+
+
+def _cross_fit(
+    given: _Rows, learn: _Rows, extra: _Rows | None, fold: Ints, seed: int, workers: int | None
+) -> tuple[Floats, Floats]:
+    """Log odds of the given and of the planted rows, by models that saw neither's image."""
+    z_given, z_learn = np.full(len(given.x), np.nan), np.full(len(learn.x), np.nan)
+
+    def fit(k: int) -> BoostedTrees:
+        rows = (fold[learn.image] != k) & (learn.y >= 0)
+        x, y, weight = learn.x[rows], learn.y[rows], learn.weight[rows]
+        if extra is not None:
+            other = (extra.image < 0) | (fold[extra.image] != k)
+            x, y = np.concatenate([x, extra.x[other]]), np.concatenate([y, extra.y[other]])
+            weight = np.concatenate([weight, extra.weight[other]])
+        return BoostedTrees(seed=seed % 2**31).fit(x, y, weight)
+
+    parts = [int(k) for k in np.unique(fold)]
+    for k, model in zip(parts, map_ordered(fit, parts, workers=workers), strict=True):
+        here, mine = fold[given.image] == k, fold[learn.image] == k
+        z_given[here], z_learn[mine] = model.decision(given.x[here]), model.decision(learn.x[mine])
+    return z_given, z_learn
 
 
 def image_folds(image_ids: list[str], folds: int, seed: int) -> Ints:
@@ -156,37 +261,6 @@ def representatives(z: Floats, group: Ints) -> Ints:
     order = np.lexsort((z, group))
     last = np.append(group[order][1:] != group[order][:-1], True) if len(group) else np.zeros(0, bool)
     return np.sort(order[last])
-
-
-@dataclass
-class ClassContext:
-    """What is usual for a class in this data set: pixel statistics of the labels as given."""
-
-    p: Floats
-    confusion: Floats
-    precision: Floats
-    share: Floats
-
-    def rows(self, x: npt.NDArray[Any]) -> Floats:
-        """Columns :data:`CONTEXT` for feature rows."""
-        g = x[:, FEATURES.index("given")].astype(np.int64)
-        c = x[:, FEATURES.index("proposed")].astype(np.int64)
-        return np.column_stack([self.p[g], self.confusion[g, c], self.precision[c], self.share[g]])
-
-
-def class_context(works: list[ImageWork]) -> ClassContext:
-    """Mean probability of each class where it is labelled, confusion shares, precision, frequency."""
-    n = len(works[0].p_sum) if works else 1
-    confusion = sum((w.confusion for w in works), np.zeros((n, n + 1), np.int64)).astype(np.float64)
-    total = confusion.sum(1)
-    p = sum((w.p_sum for w in works), np.zeros(n)) / np.maximum(total, 1)
-    predicted = np.maximum(confusion[:, :n].sum(0), 1)
-    return ClassContext(
-        p,
-        confusion[:, :n] / np.maximum(total, 1)[:, None],
-        np.diag(confusion[:, :n]) / predicted,
-        total / max(total.sum(), 1),
-    )
 
 
 def _stack(parts: list[npt.NDArray[np.float32]]) -> Floats:
@@ -225,54 +299,3 @@ def rank_by(works: list[ImageWork], score: Callable[[Floats], Floats], note: str
     first = np.searchsorted(image, np.arange(len(works)))
     s = np.clip(values[kept], 0, 1)
     return Found(image[kept], kept - first[image[kept]], s, s, np.full(len(s), np.nan), None, None, note)
-
-
-def measure(
-    p: Floats, y: npt.NDArray[np.bool_], weight: Floats, x: Floats, works: list[ImageWork]
-) -> Quality:
-    """Quality on planted errors, with simple scores beside it."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    def rank(score: Floats) -> dict[str, float]:
-        s = np.nan_to_num(score, nan=-np.inf, neginf=-1e30)
-        return {
-            "auroc": float(roc_auc_score(y, s, sample_weight=weight)),
-            "ap": float(average_precision_score(y, s, sample_weight=weight)),
-        }
-
-    def of(name: str) -> Floats:
-        return np.asarray(x[:, FEATURES.index(name)])
-
-    bins = reliability_bins(p, y, weight)
-    total = weight.sum()
-    best = rank(p)
-    simple = {
-        "1 - probability of the label": 1 - of("p_given"),
-        "certainty (1 - entropy)": 1 - of("entropy"),
-        "size": of("log_size"),
-    }
-    return Quality(
-        auroc=best["auroc"],
-        ap=best["ap"],
-        ece=sum(n * abs(a - b) for a, b, n in bins) / max(sum(n for *_, n in bins), 1),
-        brier=float((weight * (p - y) ** 2).sum() / total),
-        share=float((weight * y).sum() / total),
-        planted=sum(w.planting.planted for w in works),
-        met=sum(w.planting.found for w in works),
-        baselines={name: rank(s) for name, s in simple.items() if not np.isnan(s).all()},
-        reliability=bins,
-    )
-
-
-def reliability_bins(
-    p: Floats, y: npt.NDArray[np.bool_], weight: Floats, bins: int = 15
-) -> list[tuple[float, float, int]]:
-    """Mean probability, share of positives and number of rows in bins of equal population."""
-    order = np.argsort(p, kind="stable")
-    found = []
-    for part in np.array_split(order, min(bins, max(len(p), 1))):
-        if len(part):
-            w = weight[part]
-            mean, share = (w * p[part]).sum() / w.sum(), (w * y[part]).sum() / w.sum()
-            found.append((float(mean), float(share), len(part)))
-    return found

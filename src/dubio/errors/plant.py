@@ -18,6 +18,7 @@ from scipy import ndimage
 from dubio.core.errors import InputError
 from dubio.core.labelspace import IndexMap
 from dubio.regions.extract import components
+from dubio.regions.fill import fill_from_surroundings
 
 Kind = Literal["drop", "swap", "shift", "erode", "dilate", "spurious"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -126,19 +127,6 @@ def plant(
         truth[place][changed] = len(errors) + 1
         errors.append(PlantedError(kind, before, after, int(changed.sum()), _box(changed, place)))
     return Planted(work, truth, tuple(errors))
-
-
-def fill_from_surroundings(label: IndexMap, hole: Bools, n_classes: int) -> IndexMap:
-    """Give each pixel of ``hole`` the class of the nearest pixel outside that is not void.
-
-    >>> fill_from_surroundings(np.array([[0, 1, 2]], np.uint8), np.array([[False, True, False]]), 3).tolist()
-    [[0, 0, 2]]
-    """
-    blocked = hole | (label >= n_classes)
-    if blocked.all():
-        return label.copy()
-    _, (yy, xx) = ndimage.distance_transform_edt(blocked, return_indices=True)
-    return np.where(hole, label[yy, xx], label).astype(label.dtype)
 
 
 def _weights(kinds: Mapping[Kind, float] | None) -> dict[Kind, float]:

@@ -7,43 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dubio.errors.recalibration import Recalibration
+
 Floats = npt.NDArray[np.float64]
-_TINY = 1e-9
 # Nobody is surer than this that a label is wrong before a person has looked.
 _MOST = 0.99
 # Shares of the known errors that pass the thresholds at which the share of errors is read off; and the
 # range from which the draws of the interval take theirs, because where to read it off is itself unsure.
 LEVELS = (0.1, 0.15, 0.2, 0.25)
 _LEVEL_RANGE = (0.05, 0.3)
-
-
-def logit(p: npt.ArrayLike) -> Floats:
-    """Log odds; probabilities are kept off 0 and 1 by 1e-9."""
-    q = np.clip(np.asarray(p, np.float64), _TINY, 1 - _TINY)
-    return np.log(q) - np.log1p(-q)
-
-
-def expit(z: npt.ArrayLike) -> Floats:
-    """Inverse of :func:`logit`."""
-    return np.asarray(1 / (1 + np.exp(-np.asarray(z, np.float64))))
-
-
-def platt(z: Floats, y: npt.NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
-    """Slope and intercept that calibrate log odds ``z`` by log loss (Platt, 1999).
-
-    The slope stays above 0.05, so that the ranking is kept.
-    """
-    from scipy.optimize import minimize
-
-    def loss(w: Floats) -> tuple[float, Floats]:
-        t = w[0] * z + w[1]
-        p = expit(t)
-        value = float((weight * (np.logaddexp(0, t) - y * t)).sum() / weight.sum())
-        step = weight * (p - y) / weight.sum()
-        return value, np.array([(step * z).sum(), step.sum()])
-
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.05, 20), (-20, 20)])
-    return float(found.x[0]), float(found.x[1])
 
 
 def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
@@ -151,11 +123,15 @@ def expected_errors(
     level: float = 0.9,
     draws: int = 200,
     seed: int = 0,
+    verdict: npt.NDArray[np.int8] | None = None,
+    recalibration: Recalibration | None = None,
 ) -> tuple[float, float, float]:
     """Expected number of errors among some places, with an interval by bootstrap over images.
 
     Each draw takes images with replacement, reads the share off at another threshold, sums the
-    probabilities, and draws a number of errors (Poisson).
+    probabilities, and draws a number of errors (Poisson). Where reviewers judged, places found wrong
+    count one and places found fine nothing; the probabilities of the others are recalibrated, each draw
+    by another draw of the recalibration, which then stands for the doubt about the share.
 
     Args:
         odds: ``(N,)`` likelihood ratios of the places counted.
@@ -164,12 +140,18 @@ def expected_errors(
         level: mass of the interval.
         draws: number of draws.
         seed: seed.
+        verdict: ``(N,)`` int8: 1 found wrong, -1 found fine, 0 not judged; ``None``: none was.
+        recalibration: what the verdicts say of the probabilities.
 
     Returns:
         Expectation, lower and upper bound.
     """
     if len(odds) == 0:
         return 0.0, 0.0, 0.0
+    if verdict is not None and verdict.any():
+        wrong, rest = float((verdict > 0).sum()), verdict == 0
+        found = _recalibrated(odds[rest], evidence, recalibration or Recalibration(), level, draws, seed)
+        return wrong + found[0], wrong + found[1], wrong + found[2]
     rng = np.random.default_rng(seed)
     n = len(evidence.every)
     drawn = []
@@ -181,3 +163,14 @@ def expected_errors(
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(error_probability(odds, evidence.share()).sum()), float(low), float(high)
+
+
+def _recalibrated(
+    odds: Floats, evidence: Evidence, recalibration: Recalibration, level: float, draws: int, seed: int
+) -> tuple[float, float, float]:
+    rng = np.random.default_rng(seed)
+    p = error_probability(odds, evidence.share())
+    drawn = [rng.poisson(float(recalibration.draw(rng).apply(p).sum())) for _ in range(draws)]
+    tail = (1 - level) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(recalibration.apply(p).sum()), float(low), float(high)

@@ -17,7 +17,8 @@ from dubio.core.labelspace import LabelSpace
 from dubio.errors.audit import AuditOptions, Collected
 from dubio.errors.candidates import SOURCES
 from dubio.errors.features import FEATURES
-from dubio.errors.finder import Found, Quality, image_folds, reliability_bins
+from dubio.errors.finder import Found, image_folds
+from dubio.errors.quality import Quality, reliability_bins
 from dubio.errors.store import ImageWork
 from dubio.regions.meta import MetaClassifier, MetaRegressor
 from dubio.regions.schema import column, feature_matrix

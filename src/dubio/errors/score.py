@@ -1,4 +1,7 @@
-"""How well a ranked list finds known errors."""
+"""How well a ranked list finds known errors, in brief.
+
+:func:`dubio.errors.bench.scoring.score` says more: intervals, effort, kinds, classes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dubio.errors.bench.matching import MATCH_IOU, best_overlap
 from dubio.errors.findings import Finding
-
-# The published matching rule (Rottmann and Reese, 2023): an error is found by a region that overlaps it
-# with at least this IoU.
-MATCH_IOU = 0.25
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,5 @@ def _met(
 ) -> int:
     if truth is None or area is None:
         return 0
-    inside = truth[finding.mask()]
-    counts = np.bincount(inside, minlength=len(area))
-    iou = counts[1:] / np.maximum(finding.size + area[1:] - counts[1:], 1)
-    return int(iou.argmax()) + 1 if len(iou) and iou.max() >= match_iou else 0
+    error, iou = best_overlap(finding, truth.ravel(), area)
+    return error if iou >= match_iou else 0

@@ -12,7 +12,6 @@ from dubio.errors.choose import concerned_class
 from dubio.errors.features import FEATURES
 from dubio.errors.finder import Found
 from dubio.errors.findings import Finding, kind_of
-from dubio.errors.prior import expected_errors
 from dubio.errors.store import ImageWork
 
 # Findings at least this probable are called suspicious.
@@ -41,7 +40,11 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class AuditSummary:
-    """The data set as a whole; plain data by :meth:`to_dict`."""
+    """The data set as a whole; plain data by :meth:`to_dict`.
+
+    ``found_wrong`` and ``found_fine`` count places that reviewers judged in earlier audits;
+    ``image_quality`` says how well planted faults of whole images are told apart in unseen images.
+    """
 
     images: int
     skipped: int
@@ -60,6 +63,9 @@ class AuditSummary:
     method: str
     note: str
     quality: dict[str, Any] | None
+    image_quality: dict[str, float]
+    found_wrong: int
+    found_fine: int
     kinds: dict[str, int]
     classes: tuple[ClassRow, ...]
 
@@ -79,6 +85,7 @@ def summarise(
     skipped: int = 0,
     quarantined: int = 0,
     seed: int = 0,
+    images: dict[str, float] | None = None,
 ) -> AuditSummary:
     """Totals, and per class the expected number of errors with a 90 % interval."""
     rows, total = _class_rows(works, found, findings, space, seed)
@@ -103,6 +110,9 @@ def summarise(
         method=method,
         note=found.note,
         quality=None if quality is None else asdict(quality),
+        image_quality=images or {},
+        found_wrong=int((found.verdict > 0).sum()),
+        found_fine=int((found.verdict < 0).sum()),
         kinds={
             k: sum(f.kind == k for f in findings) for k in ("missing", "wrong_class", "spurious", "outline")
         },
@@ -121,13 +131,13 @@ def _class_rows(
     pixels = confusion.sum(1)
     evidence = found.evidence
     concerned = _concerned(works, found) if evidence is not None else np.zeros(0, np.int64)
-    total = None if evidence is None else expected_errors(found.odds, found.image, evidence, seed=seed)
+    total = None if evidence is None else found.expected(seed=seed)
     out = []
     for i, item in enumerate(space.classes):
         mine = concerned == i
         numbers: tuple[float | None, ...] = (None, None, None)
         if evidence is not None:
-            numbers = expected_errors(found.odds[mine], found.image[mine], evidence, seed=seed)
+            numbers = found.expected(mine, seed=seed)
         out.append(
             ClassRow(
                 index=i,

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dubio.core.files import write_json, writing
-from dubio.core.labelspace import IndexMap
-from dubio.core.records import Dataset, PredictionSource, Sample
+from dubio.core.records import Dataset, PredictionSource
 from dubio.core.run import Run
-from dubio.data.images import fit_image, read_image
-from dubio.data.masks import read_mask
-from dubio.engine.map import map_ordered
+from dubio.data.manifest import NAME, write_manifest
 from dubio.errors.audit import AuditOptions, Collected, Progress, collect
 from dubio.errors.choose import choose
 from dubio.errors.finder import Found, find
 from dubio.errors.findings import Finding, to_table
-from dubio.errors.store import ImageWork, load_work
+from dubio.errors.image_scores import image_table, score_images
+from dubio.errors.reviewed import EVIDENCE, Reviewed, read_reviewed, write_evidence
+from dubio.errors.store import ImageWork
 from dubio.errors.summary import AuditSummary, summarise
+from dubio.errors.verdicts import place_on, read_verdicts, reapply, write_verdicts
+from dubio.jobs.drawing import draw_findings, draw_images, drop_old
 from dubio.report.audit_page import write_audit_report
-from dubio.report.pictures import save_strip, strip
 
 
 @dataclass
@@ -35,6 +35,7 @@ class AuditResult:
     summary: AuditSummary
     quarantine: dict[str, str]
     works: list[ImageWork] = field(default_factory=list, repr=False)
+    images: pa.Table | None = None
 
     @property
     def report(self) -> Path:
@@ -70,20 +71,25 @@ def audit(
         say: called with sentences for the user.
 
     Returns:
-        An :class:`AuditResult`; on disk ``findings.parquet``, ``regions.parquet``, ``summary.json``,
-        ``quarantine.json`` (if any), ``pictures/`` and ``report.html``.
+        An :class:`AuditResult`; on disk ``findings.parquet``, ``images.parquet``, ``regions.parquet``,
+        ``evidence.parquet``, ``summary.json``, ``quarantine.json`` (if any), ``dataset.json``,
+        ``pictures/`` and ``report.html``.
 
     Raises:
         InputError: nothing can be audited, or the folder belongs to something else.
     """
     options = options or AuditOptions()
+    reviewed = read_reviewed(options.reviewed) if options.reviewed else None
     run = Run(out, "audit", {"data": dataset.root, "set": dataset.name, **asdict(options)})
     kept = collect(dataset, source, run, options, workers=workers, strict=strict, progress=progress)
     for name, why in sorted(kept.quarantine.items())[:5]:
         say(f"left out {name}: {why}")
-    found, quality_note = _score(kept, dataset, options, workers)
-    if quality_note:
-        say(quality_note)
+    found = _score(kept, dataset, options, workers, reviewed)
+    if found.note:
+        say(found.note)
+    if reviewed is not None:
+        say(_review_note(reviewed, found))
+    scores = score_images(kept.works, found, folds=options.folds, seed=options.seed)
     findings = choose(
         kept.works,
         found,
@@ -95,87 +101,74 @@ def audit(
     )
     summary = summarise(
         kept.works, found, findings, dataset.space, method=options.method, skipped=kept.skipped,
-        quarantined=len(kept.quarantine), seed=options.seed,
+        quarantined=len(kept.quarantine), seed=options.seed, images=scores.quality,
     )  # fmt: skip
+    images = image_table(kept.works, scores, findings)
     drop_old(run.path / "pictures")
-    findings = _pictures(findings, kept, dataset, run, workers, progress)
-    _write(run, findings, summary, kept, dataset)
+    findings = draw_findings(findings, kept, dataset, run, workers, progress)
+    images = draw_images(images, kept, dataset, run, workers)
+    findings = _keep_verdicts(run, findings, kept)
+    _write(run, findings, summary, kept, dataset, images)
+    shards = {w.image_id: s.relative_to(run.path) for w, s in zip(kept.works, kept.shards, strict=True)}
+    unjudged = tuple(getattr(getattr(source, "class_map", None), "uncovered", ()))
+    write_manifest(run.path / NAME, dataset, shards=shards, unjudged=unjudged)
     run.finish(images=len(kept.works), findings=len(findings), source=source.describe())
-    return AuditResult(run.path, findings, summary, kept.quarantine, kept.works)
+    return AuditResult(run.path, findings, summary, kept.quarantine, kept.works, images)
 
 
 def _score(
-    kept: Collected, dataset: Dataset, options: AuditOptions, workers: int | None
-) -> tuple[Found, str]:
+    kept: Collected,
+    dataset: Dataset,
+    options: AuditOptions,
+    workers: int | None,
+    reviewed: Reviewed | None,
+) -> Found:
     if options.method == "meta":
         from dubio.errors.published import find_by_meta
 
-        found = find_by_meta(kept, dataset.space, options)
-    else:
-        found = find(
-            kept.works,
-            folds=options.folds,
-            seed=options.seed,
-            error_rate=options.error_rate,
-            workers=workers,
-        )
-    return found, found.note
+        return find_by_meta(kept, dataset.space, options)
+    return find(
+        kept.works,
+        folds=options.folds,
+        seed=options.seed,
+        error_rate=options.error_rate,
+        workers=workers,
+        reviewed=reviewed,
+    )
 
 
-def drop_old(folder: Path) -> None:
-    """Remove the pictures of an earlier run: their numbers stand for other findings now."""
-    for path in folder.glob("*.jpg"):
-        path.unlink()
+def _review_note(reviewed: Reviewed, found: Found) -> str:
+    wrong, fine = int((found.verdict > 0).sum()), int((found.verdict < 0).sum())
+    return (
+        f"{len(reviewed)} verdicts of earlier audits are used: {wrong} places of this one were found wrong, "
+        f"{fine} were found fine and are not listed again"
+    )
 
 
-def _pictures(
-    findings: list[Finding],
-    kept: Collected,
-    dataset: Dataset,
-    run: Run,
-    workers: int | None,
-    progress: Progress | None,
-) -> list[Finding]:
-
-    by_image: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_image.setdefault(finding.image_id, []).append(finding)
-    samples = {s.image_id: s for s in dataset}
-    shard_of = {w.image_id: s for w, s in zip(kept.works, kept.shards, strict=True)}
-    names = sorted(by_image, key=lambda name: (str(shard_of[name]), name))
-
-    def job(name: str) -> list[tuple[int, str]]:
-        work = next(w for w in load_work(shard_of[name], maps=True) if w.image_id == name)
-        return _draw(samples[name], dataset, work.pred, by_image[name], run.path)
-
-    done = map_ordered(job, names, workers=workers)
-    steps = done if progress is None else progress(done, len(names), "drawing")
-    picture = {number: path for part in steps for number, path in part}
-    return [replace(f, picture=picture.get(f.finding)) for f in findings]
-
-
-def _draw(
-    sample: Sample, dataset: Dataset, pred: IndexMap, findings: list[Finding], root: Path
-) -> list[tuple[int, str]]:
-    if sample.label is None:
-        return []
-    label = read_mask(sample.label, dataset.space, dataset.encoding, unknown="void")
-    image = None
-    if sample.image is not None:
-        image = fit_image(read_image(sample.image), (int(label.shape[0]), int(label.shape[1])))
-    made = []
-    for finding in findings:
-        name = f"pictures/{finding.finding:05d}.jpg"
-        save_strip(strip(finding, dataset.space, image, label, pred), root / name)
-        made.append((finding.finding, name))
-    return made
+def _keep_verdicts(run: Run, findings: list[Finding], kept: Collected) -> list[Finding]:
+    """Verdicts that were read into this folder before stay with their findings; evidence is written."""
+    path = run.path / "verdicts.json"
+    judged = read_verdicts(path) if path.is_file() else []
+    if judged:
+        findings = reapply(findings, judged)
+        judged = place_on(findings, judged)
+        write_verdicts(path, judged, findings)
+    write_evidence(run.path / EVIDENCE, kept.works, findings, judged)
+    return findings
 
 
 def _write(
-    run: Run, findings: list[Finding], summary: AuditSummary, kept: Collected, dataset: Dataset
+    run: Run,
+    findings: list[Finding],
+    summary: AuditSummary,
+    kept: Collected,
+    dataset: Dataset,
+    images: pa.Table,
 ) -> None:
     with writing(run.path / "findings.parquet") as part:
         pq.write_table(to_table(findings, dataset.space), part, compression="zstd")
+    with writing(run.path / "images.parquet") as part:
+        pq.write_table(images, part, compression="zstd")
     with writing(run.path / "regions.parquet") as part:
         _merge(kept.tables, part)
     write_json(run.path / "summary.json", summary.to_dict())

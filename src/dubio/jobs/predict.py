@@ -42,6 +42,7 @@ class PredictSummary:
         regions: rows of ``regions.parquet``.
         bad: images that couldn't be used, with the reason; also in ``quarantine.json``.
         tally: match with the labels, if there are any.
+        damaged: images predicted again because an earlier run's files were damaged.
     """
 
     images: int
@@ -49,6 +50,7 @@ class PredictSummary:
     regions: int
     bad: tuple[Outcome, ...]
     tally: Tally | None
+    damaged: int = 0
 
 
 class PredictJob:
@@ -89,6 +91,7 @@ class PredictJob:
         self.samples = [s for s in dataset if s.image is not None]
         if not self.samples:
             raise InputError("there are no images to predict", path=dataset.root)
+        run.keep_apart(s.label for s in self.samples)
         self.with_labels = any(s.label is not None for s in self.samples)
         depends = {
             "source": source.key(),
@@ -132,15 +135,19 @@ class PredictJob:
     def _read_one(self, sample: Sample) -> tuple[Sample, Image | None, IndexMap | None, str]:
         from dubio.data.images import read_image
         from dubio.data.masks import read_mask
+        from dubio.data.resize import ASPECT_TOLERANCE, check_aspect
 
         try:
             assert sample.image is not None
             label = None
             if sample.label is not None:
                 label = read_mask(sample.label, self.dataset.space, self.dataset.encoding)
-            return sample, read_image(sample.image), label, ""
+            image = read_image(sample.image)
+            if label is not None:
+                check_aspect(image.shape[:2], label.shape, ASPECT_TOLERANCE, what="the image")
+            return sample, image, label, ""
         except InputError as error:
-            return sample, None, None, str(error)
+            return sample, None, None, str(_named(error, sample))
 
     def _predict(
         self, group: list[tuple[Sample, Image | None, IndexMap | None, str]]
@@ -202,11 +209,20 @@ class PredictJob:
         dropped = {o.sample.image_id for o in bad}
         good = [s for s in self.samples if s.image_id not in dropped]
         if not good:
-            raise InputError(f"no image could be predicted; the first: {bad[0].fault}")
+            raise InputError(
+                f"no image could be predicted; {len(bad)} can't be used, the first: {bad[0].fault}",
+                remedy=f"all are listed in {self.run.path / 'quarantine.json'}",
+            )
         regions, tally = self.outputs.merge(good, len(self.source.space))
         resumed = sum(o.status == "found" for o in self.outcomes)
         summary: dict[str, Any] = {"images": len(good), "regions": regions, "quarantined": len(bad)}
+        if self.outputs.damaged:
+            summary["damaged"] = self.outputs.damaged
         if tally is not None:
             summary |= {"pixel_accuracy": tally.accuracy, "mean_iou": tally.mean_iou}
         self.run.finish(**summary)
-        return PredictSummary(len(good), resumed, regions, tuple(bad), tally)
+        return PredictSummary(len(good), resumed, regions, tuple(bad), tally, self.outputs.damaged)
+
+
+def _named(error: InputError, sample: Sample) -> InputError:
+    return InputError(error.fault, path=error.path or sample.image, remedy=error.remedy)

@@ -9,6 +9,7 @@ from typing import Any
 from dubio.core.errors import InputError
 from dubio.core.files import read_json
 from dubio.core.labelspace import LabelSpace
+from dubio.data.stored import check_file
 from dubio.models.base import Network, Runtime
 from dubio.models.card import Layer, ModelCard, Size, combine
 from dubio.models.cardfile import read_card, sidecar
@@ -99,6 +100,8 @@ def _open(path: Path, device: str, threads: int | None) -> Runtime:
     if not path.exists():
         raise InputError("doesn't exist", path=path, remedy=f"a model is {_KINDS}")
     suffix = path.suffix.lower()
+    if suffix in (".onnx", ".pt2"):
+        check_file(path)
     if suffix == ".onnx":
         from dubio.models.onnx import OnnxRuntime
 
@@ -127,7 +130,8 @@ def _open_folder(path: Path, device: str) -> Runtime:
     if (folder / "config.json").is_file():
         from dubio.models.hf import TransformersFolder
 
-        if "model_type" not in read_json(folder / "config.json"):
+        config = read_json(folder / "config.json")
+        if not isinstance(config, dict) or "model_type" not in config:
             raise InputError(
                 "has a config.json without model_type", path=folder, remedy=f"a model is {_KINDS}"
             )

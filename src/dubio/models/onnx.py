@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dubio.models.card import Layer, ModelCard
 from dubio.models.pixels import Floats
 
 METADATA_KEY = "dubio"
+_LONGEST_REASON = 300
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
@@ -56,7 +58,9 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:
-            raise InputError(f"isn't a readable ONNX file ({_reason(error)})", path=path) from error
+            raise InputError(
+                f"isn't a readable ONNX file ({_reason(error)})", path=path, remedy="export or copy it again"
+            ) from error
         used = self._session.get_providers()[0]
         self.device = "cuda" if used.startswith("CUDA") else f"cpu, {options.intra_op_num_threads} threads"
         # Weights beside the file (external data) change the scores too.
@@ -143,5 +147,10 @@ def _shape(dims: list[Any]) -> str:
 
 def _reason(error: Exception) -> str:
     """Give the last clause of onnxruntime's long messages."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return text.split(" : ")[-1][:200]
+    text = str(error).strip()
+    if "Protobuf parsing failed" in text or "No graph was found" in text:
+        return "it is truncated, damaged or no ONNX file"
+    if not text:
+        return "onnxruntime gives no reason"
+    clause = text.splitlines()[0].split(" : ")[-1]
+    return textwrap.shorten(clause, _LONGEST_REASON, placeholder=" …")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _TALLY = b"dubio.tally"
+_PNG_END = b"IEND\xaeB`\x82"
+_LONGEST_NAME = 255
 _LARGEST_HALF = 65504.0
 
 
@@ -35,15 +39,19 @@ class Outputs:
         depends_on: plain data on which every prediction depends; when it changes, all is done anew.
         keep_scores: write ``scores/ID.npy``.
         maps: write ``maps/ID.png``.
+
+    Attributes:
+        damaged: images of an earlier run whose files were found damaged.
     """
 
     def __init__(self, run: Run, depends_on: Any, *, keep_scores: bool = False, maps: bool = True) -> None:
         self.root = run.path
         self.keep_scores, self.maps = keep_scores, maps
+        self.damaged = 0
         key = digest(depends_on)
         self.part = run.part("predict", depends_on)
         note = self.root / "predictions.json"
-        if not note.is_file() or read_json(note).get("key") != key:
+        if _key_of(note) != key:
             # Maps and scores of another model must never be taken for this one's.
             for name in ("maps", "scores"):
                 shutil.rmtree(self.root / name, ignore_errors=True)
@@ -66,19 +74,25 @@ class Outputs:
         return self._inside(self.root / "scores", f"{image_id}.npy")
 
     def _inside(self, folder: Path, name: str) -> Path:
-        path = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute():
             raise InputError(f"the image id '{name}' points out of the run folder")
+        path = folder / name
+        if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            path = path.with_name(digest(path.name) + path.suffix)
         return path
 
     def done(self, sample: Sample) -> bool:
-        """Whether all that is asked for exists."""
-        name = sample.image_id
-        return (
-            self.shard(sample).is_file()
-            and (not self.maps or self.map_path(name).is_file())
-            and (not self.keep_scores or self.score_path(name).is_file())
-        )
+        """Whether all that is asked for exists and is whole; what a crash left damaged is done again."""
+        shard = self.shard(sample)
+        if not shard.is_file():
+            return False
+        wanted = [shard]
+        wanted += [self.map_path(sample.image_id)] if self.maps else []
+        wanted += [self.score_path(sample.image_id)] if self.keep_scores else []
+        there = [path.is_file() for path in wanted]
+        whole = all(there) and all(_is_whole(path) for path in wanted)
+        self.damaged += all(there) and not whole
+        return whole
 
     def write_maps(self, image_id: str, maps: Any, n_classes: int) -> None:
         """Write ``maps/ID.png``; ``maps`` has ``pred``, ``entropy`` and ``margin``."""
@@ -97,7 +111,7 @@ class Outputs:
         if tally is not None:
             meta[_TALLY] = json.dumps(tally.to_dict()).encode()
         with writing(self.shard(sample)) as part:
-            pq.write_table(table.replace_schema_metadata(meta), part)
+            pq.write_table(table.replace_schema_metadata(meta), part, write_page_checksum=True)
 
     def merge(self, samples: Iterable[Sample], n_classes: int) -> tuple[int, Tally | None]:
         """Write ``regions.parquet`` from the shards, in the order of the samples.
@@ -112,7 +126,7 @@ class Outputs:
         with writing(self.root / "regions.parquet") as part:
             try:
                 for sample in samples:
-                    table = pq.read_table(self.shard(sample))
+                    table = _read_shard(self.shard(sample))
                     meta = dict(table.schema.metadata or {})
                     tally = meta.pop(_TALLY, None)
                     if tally is not None:
@@ -128,6 +142,47 @@ class Outputs:
                 if writer is not None:
                     writer.close()
         return rows, total if counted else None
+
+
+def _key_of(note: Path) -> Any:
+    try:
+        data = read_json(note)
+    except InputError:
+        return None
+    return data.get("key") if isinstance(data, dict) else None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is complete, by its end or its size: contents are not read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.suffix == ".parquet":
+            pq.read_metadata(path)
+        elif path.suffix == ".npy":
+            np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            with open(path, "rb") as file:
+                file.seek(-len(_PNG_END), os.SEEK_END)
+                return file.read() == _PNG_END
+    except (OSError, ValueError, EOFError, pa.ArrowException):
+        return False
+    return True
+
+
+def _read_shard(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        with suppress(OSError):
+            path.unlink()
+        raise InputError(
+            "was damaged and is deleted", path=path, remedy="run the same command again to make it anew"
+        ) from error
 
 
 def write_half(path: Path, scores: Any) -> None:

@@ -17,6 +17,7 @@ from dubio.models.pixels import Floats, prepare
 _TRIAL: Size = (96, 128)
 _ODD: Size = (101, 135)
 _USUAL_STRIDE = 32
+_COARSEST = 64  # networks score at 1/4 to 1/32 of the size
 _SUM_TOLERANCE = 1e-2  # float16 sums over many channels are off by some 1e-3
 
 
@@ -76,6 +77,7 @@ def probe(run: Run, card: ModelCard, origin: Mapping[str, str]) -> Finding:
         found["size_multiple"] = "detected: odd sizes fail"
     last = _channels_last(raw, card)
     scores = np.moveaxis(raw, -1, 1) if last else raw
+    _check_map(scores, card.input_size(*size))
     channels = scores.shape[1]
     kind: ScoreKind
     if card.output == "auto":
@@ -85,6 +87,15 @@ def probe(run: Run, card: ModelCard, origin: Mapping[str, str]) -> Finding:
         kind = card.output
     note = ", one channel: the score of the second class" if channels == 1 else ""
     return Finding(card, found, max(2, channels), kind, last, channels == 1, note)
+
+
+def _check_map(scores: npt.NDArray[Any], size: Size) -> None:
+    height, width = scores.shape[2:]
+    if min(scores.shape) < 1 or max(size[0] / height, size[1] / width) > _COARSEST:
+        raise InputError(
+            f"the network gives {height} x {width} scores for an image of {size[0]} x {size[1]}: no map",
+            remedy="use a segmentation network, not a classifier",
+        )
 
 
 def _trial(run: Run, card: ModelCard, size: Size) -> npt.NDArray[Any]:

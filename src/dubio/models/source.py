@@ -79,12 +79,23 @@ class ModelSource:
         }
 
     def read(self, sample: Sample, size: Size | None) -> SegPrediction | None:
-        """Predict one sample at ``size`` (default: the image's size); ``None`` if it has no image."""
+        """Predict one sample at ``size`` (default: the image's size); ``None`` if it has no image.
+
+        Raises:
+            InputError: the image can't be read or used, or has other proportions than ``size``.
+        """
         if sample.image is None:
             return None
         from dubio.data.images import read_image
+        from dubio.data.resize import ASPECT_TOLERANCE, check_aspect
 
-        return self.predict([sample.image_id], [read_image(sample.image)], [size])[0]
+        image = read_image(sample.image)
+        if size is not None:
+            try:
+                check_aspect(image.shape[:2], size, ASPECT_TOLERANCE, what="the image")
+            except InputError as error:
+                raise InputError(error.fault, path=sample.image, remedy=error.remedy) from error
+        return self.predict([sample.image_id], [image], [size])[0]
 
     def predict(
         self, ids: Sequence[str], images: Sequence[Image], sizes: Sequence[Size | None] | None = None

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dubio.core.files import write_text
+from dubio.errors.verdicts import findings_digest
 from dubio.report.run_notes import RunNotes, read_notes
-from dubio.report.verdicts import findings_digest
 
 if TYPE_CHECKING:
     from dubio.core.labelspace import LabelSpace
@@ -28,7 +28,7 @@ _STYLES = ("base.css", "summary.css", "wall.css")
 # One closure in this order: later files use what earlier ones define.
 _PROGRAMS = (
     "dom.js", "store.js", "transfer.js", "charts.js", "summary.js", "trust.js", "view.js", "filters.js",
-    "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
+    "images.js", "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
 )  # fmt: skip
 METHODS = {
     "planted": "learned from planted errors",
@@ -85,6 +85,7 @@ def page_data(
         "tile": [*TILE, GAP],
         "palette": _palette(dataset.space),
         "kinds": TITLES,
+        "images": _images(folder),
         "findings": [_row(f, folder, len(dataset.space)) for f in findings],
         "quarantine": sorted(quarantine.items()),
         "notes": list(dataset.notes),
@@ -168,6 +169,18 @@ def _row(f: Finding, folder: Path, void: int) -> dict[str, Any]:
         "picture": _picture(folder, f.picture),
         "verdict": f.verdict,
     }
+
+
+def _images(folder: Path) -> list[dict[str, Any]]:
+    """The most suspect images, those with pictures, from ``images.parquet`` if it is there."""
+    import pyarrow.parquet as pq
+
+    if not (folder / "images.parquet").is_file():
+        return []
+    columns = ("image_id", "score", "fault", "fault_kind", "findings", "reason", "picture")
+    rows = pq.read_table(folder / "images.parquet").to_pylist()
+    kept = [{name: row.get(name) for name in columns} for row in rows if row.get("picture")]
+    return [row | {"picture": _picture(folder, row["picture"])} for row in kept]
 
 
 def _picture(folder: Path, name: str | None) -> dict[str, Any] | None:

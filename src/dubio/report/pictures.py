@@ -118,6 +118,16 @@ def strip(
     return _side_by_side(tiles)
 
 
+def whole(space: LabelSpace, image: Bytes | None, label: IndexMap, pred: IndexMap) -> Image.Image:
+    """The same tiles of a whole image, with nothing marked (see :func:`strip`)."""
+    h, w = label.shape
+    scale = min(TILE[0] / w, TILE[1] / h)
+    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    under = None if image is None else _resize(image, size, smooth=True)
+    layers = [colour(_resize(indices, size, smooth=False), space, under) for indices in (label, pred)]
+    return _side_by_side([Image.fromarray(t) for t in ([] if under is None else [under]) + layers])
+
+
 def tiles_of(size: tuple[int, int]) -> int:
     """Number of tiles in a strip of this size (width, height).
 

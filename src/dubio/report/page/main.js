@@ -51,6 +51,7 @@ showIntro();
 showFigures();
 showClasses();
 showTrust();
+showImages();
 showFilters();
 showLegend();
 showWall();

@@ -1,0 +1,1 @@
+"""The benchmark of label-error lists: truth folders, scores, and the published tool's files."""
