@@ -40,13 +40,17 @@ _PUBLIC: dict[str, str] = {
     # label errors
     "AuditOptions": "dubio.errors.audit",
     "ConfidentLearning": "dubio.errors.confident",
+    "apply_verdicts": "dubio.errors.verdicts",
     "audit": "dubio.jobs.audit",
+    "export_run": "dubio.jobs.handover",
+    "import_verdicts": "dubio.jobs.verdicts",
     "pixel_issues": "dubio.errors.confident",
     "plant": "dubio.errors.plant",
     "PlantOptions": "dubio.errors.bench.planting",
     "plant_dataset": "dubio.errors.bench.planting",
     "read_truth": "dubio.errors.bench.truth",
     "score": "dubio.errors.bench.scoring",
+    "read_verdicts": "dubio.errors.verdicts",
     "score_list": "dubio.errors.score",
     "Truth": "dubio.errors.bench.truth",
 }

@@ -37,7 +37,8 @@ def audit_options(root, out, *more, images=True):
     pictures = ("--images", root / "images") if images else ()
     return (
         "audit", "--labels", root / "labels", "--scores", root / "scores", *pictures,
-        "--label-space", root / "toy.toml", "--out", out, "--folds", "2", "--copies", "1", *more,
+        "--label-space", root / "toy.toml", "--out", out, "--folds", "2", "--copies", "1",
+        "--max-findings", "4", *more,
     )  # fmt: skip
 
 

@@ -66,7 +66,9 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
 def huge_png(path: Path) -> None:
     """A PNG of a few hundred bytes that says it has 60000 x 60000 pixels."""
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
-    body = png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
+    body = (
+        png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 

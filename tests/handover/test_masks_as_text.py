@@ -71,7 +71,7 @@ def test_long_runs_of_a_brush():
 def test_outlines_fill_to_the_same_mask(mask):
     rings = outlines(mask)
     assert np.array_equal(fill(rings, mask.shape), mask)
-    ids, n = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))
+    _, n = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))
     assert has_holes(mask) == (n > 1)
     if not has_holes(mask):
         parts = coco_mask.frPyObjects([r.ravel().tolist() for r in rings], *mask.shape)

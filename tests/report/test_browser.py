@@ -382,3 +382,34 @@ def test_narrow_window_has_no_sideways_scroll(visit: Open, small: Path) -> None:
     page.set_viewport_size({"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert page.locator("#save").is_visible()
+
+
+def test_whole_images_are_shown_and_lead_to_their_findings(visit: Open, tmp_path: Path, fake: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    space, findings = fake.make_space(), fake.findings(9)
+    picture = fake.draw(tmp_path, findings[0], space)
+    rows = [
+        {
+            "image_id": f"scene_{n:04d}", "score": 0.99 - n / 10, "fault": 0.9 if n == 0 else 0.01,
+            "fault_kind": "mirrored", "findings": 3, "reason": f"Reason <b>{n}</b>.",
+            "picture": picture if n < 6 else None,
+        }
+        for n in range(8)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "images.parquet")
+    page = visit(fake.write_run(tmp_path, findings))
+    assert "1 label looks wrong as a whole" in words(page, "#images-body")
+    assert page.locator(".image-row").count() == 4
+    assert page.locator(".image-row.fault").count() == 1
+    assert "Reason <b>0</b>." in words(page, ".image-row.fault")
+    page.click("#more-images")
+    assert page.locator(".image-row").count() == 6
+    page.locator(".image-row button").nth(1).click()
+    eventually(page, "document.getElementById('search').value === 'scene_0001'")
+    assert set(shown(page)) == {3, 4, 5}
+
+
+def test_runs_without_images_say_nothing_of_them(visit: Open, small: Path) -> None:
+    assert not visit(small).locator("#images").is_visible()

@@ -216,6 +216,22 @@ def _audit_options(options: dict[str, Any], dataset: Dataset) -> Any:
     )
 
 
+def _faults(screen: Screen, result: AuditResult) -> None:
+    """Labels that look wrong as a whole, if there are any."""
+    from dubio.errors.image_scores import SHOWN_FAULT
+
+    if result.images is None:
+        return
+    images = result.images.to_pylist()
+    faults = [row for row in images if row["fault"] is not None and row["fault"] >= SHOWN_FAULT]
+    if faults:
+        screen.table(
+            f"Labels that look wrong as a whole ({len(faults)})",
+            ("image", "probability", "why"),
+            [(row["image_id"], row["fault"], row["reason"]) for row in faults[:_SHOWN]],
+        )
+
+
 def report(screen: Screen, result: AuditResult) -> None:
     """Print the short tables and the place of the report."""
     from dubio.errors.findings import TITLES
@@ -244,6 +260,7 @@ def report(screen: Screen, result: AuditResult) -> None:
     screen.table(
         "Expected errors per class", ("class", "regions", "p >= 0.5", "expected", "90 % interval"), classes
     )
+    _faults(screen, result)
     if s.expected is not None and s.low is not None and s.high is not None:
         how = "estimated" if s.error_rate_estimated else "as assumed"
         screen.say(

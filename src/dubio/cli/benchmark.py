@@ -19,7 +19,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group("benchmark")
 def command() -> None:
-    """Plant label errors, and score how well a list finds them.
+    """Plant label errors, and score how well a list finds known ones.
 
     \b
     dubio benchmark plant --labels masks --out truth
@@ -28,7 +28,7 @@ def command() -> None:
     """  # noqa: D301 - the mark keeps click from joining the lines
 
 
-@command.command("plant")
+@command.command("plant", short_help="Write label masks with planted errors.")
 @click.option("--labels", type=_PATH, help="Folder of label masks that are taken for right.")
 @click.option("--data", type=_PATH, help="Root of a data set in a known layout, in place of --labels.")
 @click.option("--layout", help="Layout of --data. [default: detected]")
@@ -84,7 +84,7 @@ def plant_command(**options: Any) -> None:
     show_truth(screen, truth, dataset, options["out"])
 
 
-@command.command("score")
+@command.command("score", short_help="Score an audit or another list against them.")
 @click.argument("run", type=_PATH, required=False)
 @click.option("--truth", type=_PATH, help="Truth folder on whose labels the list was made.")
 @click.option("--findings", type=_PATH, help="Parquet file of findings, in place of an audit's run folder.")

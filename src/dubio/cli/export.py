@@ -96,7 +96,7 @@ def _show(screen: Screen, result: ExportResult, to: str) -> None:
             screen.warn(f"left out {name}: {fault}")
         if len(details["faults"]) > 5:
             screen.warn(f"{len(details['faults']) - 5} more in {result.path / 'faults.json'}")
-    screen.table(f"export to {to}", ("what", "value"), rows)
+    screen.table(f"to {to}", ("what", "value"), rows)
     named = [name for name in result.files if "/" not in name]
     folders = sorted({name.split("/")[0] + "/" for name in result.files if "/" in name})
     screen.result(

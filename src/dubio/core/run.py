@@ -57,6 +57,7 @@ class Run:
             raise InputError("is a file", path=self.path, remedy="choose a folder for the run")
         try:
             self._check_owner()
+            self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
@@ -116,7 +117,8 @@ class Run:
             with suppress(OSError):
                 (self.path / "run.json").unlink()
                 (self.path / LOCK).unlink(missing_ok=True)
-                self.path.rmdir()
+                for folder in self._made:
+                    folder.rmdir()
 
     def _write(self, status: str, extra: Mapping[str, Any]) -> None:
         write_json(

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from dubio.core.errors import InputError
+from dubio.data.damage import READ_ERRORS, check_file, check_png, reason
 from dubio.data.resize import ASPECT_TOLERANCE, check_aspect
-from dubio.data.stored import READ_ERRORS, check_file, reason
 
 _WIDTH, _LENGTH, _ORIENTATION = 256, 257, 274  # tags of TIFF and EXIF
 
@@ -28,11 +28,14 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     path = Path(path)
     check_file(path)
     try:
+        check_png(path)
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
                 return np.repeat(_to_8_bits(np.asarray(image))[..., None], 3, axis=2)
             return np.array(image.convert("RGB"), dtype=np.uint8)
+    except InputError:
+        raise
     except READ_ERRORS as error:
         raise InputError(
             f"can't be read as an image: {reason(error)}", path=path, remedy="replace the file"

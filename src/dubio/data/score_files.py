@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.data.stored import READ_ERRORS, check_file, reason
+from dubio.data.damage import READ_ERRORS, check_file, reason
 
 SCORE_SUFFIXES = (".npy", ".npz", ".safetensors")
 _SAFE = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}

@@ -2,99 +2,21 @@
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dubio.core.errors import InputError
+from dubio.data.damage import READ_ERRORS, check_file, check_png, reason
 from dubio.data.encodings import Packed
 
+__all__ = ["IMAGE_SUFFIXES", "MASK_SUFFIXES", "READ_ERRORS", "StoredMask", "read_stored"]
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy", ".npz", ".mat", ".pgm", ".ppm", ".webp")
-# All that numpy, zipfile and Pillow have been seen to raise on damaged files; MemoryError: a damaged size.
-READ_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    RecursionError,
-    OverflowError,
-    MemoryError,
-    AssertionError,
-    RuntimeError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    Image.DecompressionBombError,
-)
-_WORDS = (
-    ("truncated", "it is truncated"),
-    ("cannot identify", "its contents are of no known picture format"),
-    ("decompression bomb", "it claims to have more than 178 million pixels"),
-    ("pickle", "it holds Python objects, which dubio never loads"),
-    ("python objects", "it holds Python objects, which dubio never loads"),
-    ("greater than file size", "it is truncated"),
-    ("no data left", "it is empty"),
-    ("eof", "it is truncated"),
-    ("cannot reshape", "it is truncated"),
-    ("not a zip file", "it is truncated or no NPZ file"),
-    ("bad crc", "it is damaged: its check sum is wrong"),
-    ("unable to allocate", "it claims to hold more data than fits into memory"),
-    ("magic string", "it is no NPY file"),
-)
-
-
-def reason(error: BaseException) -> str:
-    """Say in plain words why a library could not read a file.
-
-    >>> reason(ValueError("mmap length is greater than file size"))
-    'it is truncated'
-    """
-    if isinstance(error, PermissionError):
-        return "the permission to read it is missing"
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.strerror or "the system refuses"
-    text = str(error).casefold()
-    for sign, words in _WORDS:
-        if sign in text:
-            return words
-    if isinstance(error, MemoryError):
-        return "it needs more memory than there is"
-    if isinstance(error, UnidentifiedImageError):
-        return "its contents are of no known picture format"
-    return "it is damaged"
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is no file with contents.
-
-    Raises:
-        InputError: missing, a broken link, a folder, no ordinary file, empty, or not readable.
-    """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        fault = "is a link to nothing" if path.is_symlink() else "doesn't exist"
-        raise InputError(fault, path=path, remedy="replace the file or take it out") from error
-    if not path.is_file():
-        raise InputError(
-            "is a folder" if path.is_dir() else "is no ordinary file", path=path, remedy="take it out"
-        )
-    if stat.st_size == 0:
-        raise InputError("can't be read: it is empty", path=path, remedy="replace the file")
 
 
 @dataclass(frozen=True)
@@ -144,6 +66,7 @@ def read_stored(path: str | Path) -> StoredMask:
 
 
 def _read_picture(path: Path) -> StoredMask:
+    check_png(path)
     with Image.open(path) as image:
         if image.format in ("JPEG", "MPO", "JPEG2000"):
             raise InputError(

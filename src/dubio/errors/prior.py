@@ -11,7 +11,7 @@ from dubio.errors.recalibration import Recalibration
 
 Floats = npt.NDArray[np.float64]
 # Nobody is surer than this that a label is wrong before a person has looked.
-_MOST = 0.99
+_MOST, _BEND = 0.99, 0.9
 # Shares of the known errors that pass the thresholds at which the share of errors is read off; and the
 # range from which the draws of the interval take theirs, because where to read it off is itself unsure.
 LEVELS = (0.1, 0.15, 0.2, 0.25)
@@ -32,7 +32,11 @@ def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
     >>> error_probability([0.0, 2.0, 50.0], 0.1).tolist()
     [0.0, 0.2, 0.99]
     """
-    return np.minimum(share * np.asarray(odds, np.float64), _MOST)
+    p = share * np.asarray(odds, np.float64)
+    # above _BEND it bends towards _MOST, so that the order is kept
+    return np.asarray(
+        np.where(p <= _BEND, p, _MOST - (_MOST - _BEND) * np.exp((_BEND - p) / (_MOST - _BEND)))
+    )
 
 
 def estimate_share(positive: npt.ArrayLike, every: npt.ArrayLike) -> float:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from dubio.core.errors import InputError
 from dubio.core.files import read_json, writing
-from dubio.data.stored import READ_ERRORS, reason
+from dubio.data.damage import READ_ERRORS, reason
 from dubio.errors.examine import Places, Planting
 from dubio.errors.whole_image import WholeImage
 

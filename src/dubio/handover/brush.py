@@ -26,7 +26,7 @@ def to_brush(mask: Bools) -> list[int]:
     """Bytes of a mask ``(H, W)`` as Label Studio stores them.
 
     >>> len(to_brush(np.ones((3, 5), bool)))
-    11
+    9
     """
     parts = [f"{mask.size * _CHANNELS:032b}", f"{_WORD - 1:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
     for place, length in enumerate(run_lengths(mask.ravel())):

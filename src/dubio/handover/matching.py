@@ -87,6 +87,7 @@ def _match_image(
     by_number = {f.finding: f for f in findings}
     shape = _label_shape(run, image, findings)
     rest: list[Returned] = []
+    here: set[int] = set()  # another reviewer may return the same finding
     for number, parts in _numbered(rows, rest).items():
         f = by_number.get(number)
         if f is None:
@@ -96,20 +97,23 @@ def _match_image(
         if parts[0].box not in (None, (f.x0, f.y0, f.x1, f.y1)):
             found.unknown.append(f"{parts[0].row}: finding {number} lies elsewhere in this run")
             continue
-        for row in parts[1:]:
-            rest.append(row)
-        returned.add(number)
+        rest += parts[1:]
+        if parts[0].mask is not None and not _overlap(parts[0].mask, f):
+            rest.append(parts[0])  # the number is of another list
+            continue
+        here.add(number)
         _judge(run, f, parts[0], found)
     for row in rest:
         if row.mask is None:
             found.unknown.append(f"{row.row}: has neither number nor region")
             continue
-        best = _best(row.mask, [f for f in findings if f.finding not in returned])
+        best = _best(row.mask, [f for f in findings if f.finding not in here])
         if best is not None:
-            returned.add(best.finding)
+            here.add(best.finding)
             _judge(run, best, row, found)
         elif row.decision == "accepted":
             _draw(run, image, row, shape, found)
+    returned |= here
 
 
 def _numbered(rows: Sequence[Returned], rest: list[Returned]) -> dict[int, list[Returned]]:
@@ -206,12 +210,17 @@ def _best(mask: Bools, findings: Sequence[Finding]) -> Finding | None:
     """The finding that overlaps most with a region, if enough."""
     best, most = None, SAME
     for f in findings:
-        other = resized(f.mask(), (mask.shape[0], mask.shape[1]))
-        union = int((mask | other).sum())
-        overlap = int((mask & other).sum()) / union if union else 0.0
+        overlap = _overlap(mask, f)
         if overlap >= most:
             best, most = f, overlap
     return best
+
+
+def _overlap(mask: Bools, f: Finding) -> float:
+    """Intersection over union of a region with a finding; a finding too small for the picture counts whole."""
+    other = resized(f.mask(), (mask.shape[0], mask.shape[1]))
+    union = int((mask | other).sum())
+    return int((mask & other).sum()) / union if other.any() else 1.0
 
 
 def _label_shape(run: AuditRun, image: str, findings: Sequence[Finding]) -> tuple[int, int]:

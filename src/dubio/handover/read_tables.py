@@ -115,6 +115,8 @@ def _box(row: dict[str, Any]) -> tuple[int, int, int, int] | None:
 def read_fiftyone(path: Path) -> Answer:
     """Read ``samples.json``, or the folder that holds it: verdicts are the tags of the detections.
 
+    Of both tags, the one that was not exported counts.
+
     Raises:
         InputError: no such file, a detection is malformed or has both tags.
     """
@@ -136,6 +138,8 @@ def read_fiftyone(path: Path) -> Answer:
 def _detection(one: dict[str, Any], name: str, path: Path) -> Returned:
     tags = {str(tag).casefold() for tag in one.get("tags") or []} & {"accepted", "rejected"}
     where = f"a detection of {name}"
+    if len(tags) > 1:  # a tag was added to the one that went out
+        tags -= {str(one.get("verdict"))}
     if len(tags) > 1:
         raise InputError(f"{where} is tagged accepted and rejected", path=path)
     decision = decision_of(next(iter(tags), None), where, path)
@@ -146,9 +150,9 @@ def _detection(one: dict[str, Any], name: str, path: Path) -> Returned:
 
 
 def _placed(one: dict[str, Any], finding: int | None) -> npt.NDArray[np.bool_] | None:
-    """Region of a detection without a finding's number, in a picture of the size that its mask implies."""
-    if finding is not None:
-        return None  # FiftyOne shows masks but doesn't change them
+    """Region of a detection, in a picture of the size that its mask implies."""
+    if finding is not None and not one.get("mask"):
+        return None  # the box alone says less than the finding
     x, y, w, h = (float(v) for v in one["bounding_box"])
     if not (0 <= x < 1 and 0 <= y < 1 and 0 < w <= 1 and 0 < h <= 1):
         raise InputError("a box lies outside of its image")

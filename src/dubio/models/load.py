@@ -9,7 +9,7 @@ from typing import Any
 from dubio.core.errors import InputError
 from dubio.core.files import read_json
 from dubio.core.labelspace import LabelSpace
-from dubio.data.stored import check_file
+from dubio.data.damage import check_file
 from dubio.models.base import Network, Runtime
 from dubio.models.card import Layer, ModelCard, Size, combine
 from dubio.models.cardfile import read_card, sidecar
