@@ -28,9 +28,9 @@ from dubio.errors.audit import collect
 from dubio.errors.bench.planting import PlantOptions, plant_dataset
 from dubio.errors.bench.scoring import score
 from dubio.errors.choose import choose
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import find, rank_by
 from dubio.errors.published import find_by_meta
-from dubio.errors.quality import FEATURES
 
 # The finder teaches itself with drop 3, swap 3, shift 2, spurious 2, erode 1, dilate 1 at a rate of 0.06.
 MIX = {"drop": 4, "swap": 1, "shift": 1, "erode": 2, "dilate": 1, "spurious": 1}

@@ -11,7 +11,8 @@ from dubio import SegPrediction
 from dubio.errors.candidates import default_min_size, find_candidates
 from dubio.errors.choose import choose
 from dubio.errors.examine import Lesson, examine, learn_rows
-from dubio.errors.features import FEATURES, feature_rows, label_side
+from dubio.errors.feature_names import FEATURES
+from dubio.errors.features import feature_rows, label_side
 from dubio.errors.finder import find, image_folds, representatives
 from dubio.errors.findings import Finding, from_table, kind_of, to_table
 from dubio.errors.kernels import inner_distance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,7 +75,7 @@ def test_interval_holds_the_truth_about_as_often_as_it_says():
 def test_a_given_rate_is_kept():
     known, z, _, odds = places(0.02, 2000, 3)
     proof, image = evidence(known, z)
-    fixed = Evidence(proof.positive, proof.every, fixed=0.01)
+    fixed = replace(proof, fixed=0.01)
     expected, _, _ = expected_errors(odds, image, fixed)
     assert expected == pytest.approx(error_probability(odds, 0.01).sum())
 
@@ -91,3 +93,52 @@ def test_platt_calibrates_and_keeps_the_ranking():
     a, b = platt(3 * honest + 1, y, np.ones(len(y)))
     assert a == pytest.approx(1 / 3, rel=0.1)
     assert expit(a * (3 * honest + 1) + b).mean() == pytest.approx(y.mean(), abs=0.01)
+
+
+def evidence_with_verdicts(share, seed, budget, *, factor=1.0):
+    """Evidence of a data set whose best places were judged rightly; known errors score ``factor`` higher."""
+    known, z, y, odds = places(share, 20000, seed)
+    order = np.argsort(-z)
+    verdict = np.zeros(len(z), np.int8)
+    verdict[order[:budget]] = np.where(y[order[:budget]], 1, -1)
+    image = np.arange(len(z)) % N_IMAGES
+    evidence = Evidence.collect(
+        known * factor, np.arange(len(known)) % N_IMAGES, z, image, N_IMAGES, verdict=verdict
+    )
+    return evidence, odds, image, y, verdict
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03])
+@pytest.mark.parametrize("budget", [30, 150])
+def test_verdicts_tell_the_number_of_errors(share, budget):
+    evidence, odds, image, y, verdict = evidence_with_verdicts(share, 5, budget)
+    mean, low, high = expected_errors(odds / odds.mean(), image, evidence, verdict=verdict)
+    assert low <= y.sum() <= high
+    assert y.sum() / 1.35 <= mean <= y.sum() * 1.35
+
+
+def test_verdicts_outweigh_a_wrong_estimate():
+    # known errors that are too easy to find: without verdicts the count is far too low
+    evidence, _, _, y, _ = evidence_with_verdicts(0.02, 3, 300, factor=1.25)
+    alone = Evidence(evidence.positive, evidence.every, 0 * evidence.judged, 0 * evidence.wrong)
+    before = alone.share()
+    after = evidence.share()
+    assert before < 0.8 * y.mean()
+    assert abs(after - y.mean()) < abs(before - y.mean())
+
+
+def test_few_verdicts_change_little_and_a_fixed_rate_nothing():
+    evidence, *_ = evidence_with_verdicts(0.02, 4, 2)
+    alone = Evidence(evidence.positive, evidence.every, 0 * evidence.judged, 0 * evidence.wrong)
+    assert 0.6 < evidence.share() / alone.share() < 4
+    fixed = Evidence(evidence.positive, evidence.every, evidence.judged, evidence.wrong, fixed=0.25)
+    assert fixed.share() == 0.25
+
+
+def test_all_found_fine_lowers_the_number():
+    known, z, _, _ = places(0.02, 20000, 6)
+    verdict = np.zeros(len(z), np.int8)
+    verdict[np.argsort(-z)[:200]] = -1
+    image = np.arange(len(z)) % N_IMAGES
+    evidence = Evidence.collect(known, np.arange(len(known)) % N_IMAGES, z, image, N_IMAGES, verdict=verdict)
+    assert evidence.share() * len(z) < 10

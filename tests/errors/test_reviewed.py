@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dubio import InputError
 from dubio.errors.choose import choose
 from dubio.errors.finder import find
-from dubio.errors.recalibration import Recalibration
 from dubio.errors.reviewed import EVIDENCE, place_verdicts, read_reviewed, write_evidence
 from dubio.errors.verdicts import Verdict, write_verdicts
 
@@ -133,26 +129,3 @@ def test_damaged_evidence_is_named(audit, tmp_path):
     (tmp_path / "run" / "verdicts.json").write_text(json.dumps({"format": 9}))
     with pytest.raises(InputError):
         read_reviewed([tmp_path / "run"])
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 9999), st.floats(-2, 2), st.integers(1, 300))
-def test_recalibration_keeps_the_order_and_finds_the_shift(seed, shift, n):
-    rng = np.random.default_rng(seed)
-    p = rng.uniform(0.02, 0.9, n)
-    y = rng.random(n) < 1 / (1 + (1 - p) / p * np.exp(-shift))
-    fitted = Recalibration.fit(p, y)
-    q = fitted.apply(np.sort(p))
-    assert (np.diff(q) >= 0).all()
-    assert ((q >= 0) & (q <= 0.99)).all()
-    if n > 200:
-        assert abs(fitted.shift - shift) < 1.0
-        # the fitted probabilities add up to what was found, but for the pull of the prior
-        assert abs(fitted.apply(p).sum() - y.sum()) < 0.1 * n
-
-
-def test_no_verdicts_change_nothing():
-    p = np.array([0.1, 0.5])
-    assert (Recalibration().apply(p) == p).all()
-    few = Recalibration.fit([0.5], [True])
-    assert 0.5 < float(few.apply(0.5)) < 0.75

@@ -14,15 +14,11 @@ import pytest
 
 from dubio.core.files import write_json
 from dubio.core.run import Run
-from dubio.data.folders import open_folders
-from dubio.data.predictions import open_predictions
-from dubio.data.spaces import load_space
-from dubio.errors.audit import AuditOptions, collect
 from dubio.errors.store import is_whole
 
 from ..toy import write_toy
 from . import makers
-from .conftest import assert_plain, audit_options, last_sentence, leftovers, run_cli
+from .conftest import assert_plain, audit_options, examine, last_sentence, leftovers, run_cli
 
 # The pictures' and the page's paths don't depend on the folder; neither does any column.
 TABLES = ("findings.parquet", "regions.parquet")
@@ -76,12 +72,18 @@ def test_stopped_in_the_middle(long, tmp_path, sign):
     assert not leftovers(out)
 
 
+def contents(found):
+    """What a pass over the images gives on to the finder."""
+    regions = [pq.read_table(path).to_pydict() for path in found.tables]
+    return [(w.image_id, w.places.features.tolist(), w.confusion.tolist()) for w in found.works], regions
+
+
 @pytest.fixture
 def finished(data, tmp_path):
-    out = tmp_path / "out"
     makers.truncate(data / "labels/im_004.a.png")
-    assert run_cli(*audit_options(data, out, images=False)).exit_code == 0
-    return data, out
+    found, _ = examine(data, tmp_path / "out", images=False)
+    assert len(found.works) == 5
+    return data, tmp_path / "out", found
 
 
 def zeros(path):
@@ -97,44 +99,28 @@ def one_bit(path):
 @pytest.mark.parametrize("fault", [makers.truncate, makers.empty, makers.text, zeros, one_bit])
 @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".bad.json"])
 def test_damaged_shards_are_made_anew(finished, suffix, fault):
-    data, out = finished
-    before = tables(out)
+    data, out, before = finished
     (shard,) = out.glob("parts/*/*.npz")
     if suffix == ".bad.json" and fault is one_bit:
         pytest.skip("a changed letter of a sentence shows in no check sum")
     damaged = shard.with_suffix(suffix)
-    content = damaged.read_bytes()
+    content, expected = damaged.read_bytes(), contents(before)
     fault(damaged)
     assert not is_whole(shard)
-    assert run_cli(*audit_options(data, out, images=False)).exit_code == 0
-    assert all(one.equals(other) for one, other in zip(tables(out), before, strict=True))
+    found, said = examine(data, out, images=False)
+    assert said[-1] == "00000.npz of an earlier run is damaged; its images are examined again"
+    assert contents(found) == expected
+    assert found.quarantine == before.quarantine
     assert is_whole(shard)
     assert suffix == ".npz" or damaged.read_bytes() == content
 
 
 def test_a_missing_half_of_a_shard_is_made_anew(finished):
-    data, out = finished
-    before = tables(out)
+    data, out, before = finished
     (table,) = out.glob("parts/*/*.parquet")
+    expected = contents(before)
     table.unlink()
-    assert run_cli(*audit_options(data, out, images=False)).exit_code == 0
-    assert all(one.equals(other) for one, other in zip(tables(out), before, strict=True))
-
-
-def test_it_is_said_that_a_shard_was_damaged(data, tmp_path):
-    dataset = open_folders(labels=data / "labels", space=load_space(data / "toy.toml"))
-    source = open_predictions(dataset, scores=data / "scores")
-    options, said = AuditOptions(copies=1), []
-
-    def work():
-        return collect(dataset, source, Run(tmp_path / "out", "audit", {}), options, say=said.append)
-
-    work()
-    makers.truncate(next((tmp_path / "out").glob("parts/*/*.npz")))
-    assert len(work().works) == 6
-    assert said == ["00000.npz of an earlier run is damaged; its images are examined again"]
-    work()
-    assert len(said) == 1
+    assert contents(examine(data, out, images=False)[0]) == expected
 
 
 def touch(path):
@@ -144,27 +130,27 @@ def touch(path):
 @pytest.mark.parametrize(
     ("change", "options"),
     [
-        (lambda d: touch(d / "labels/im_003.a.png"), ()),
-        (lambda d: touch(d / "scores/im_003.a.npy"), ()),
-        (lambda d: (d / "labels/im_003.a.png").unlink(), ()),
-        (lambda d: (d / "toy.toml").write_text((d / "toy.toml").read_text().replace("wall", "house")), ()),
-        (lambda d: None, ("--min-size", "7")),
-        (lambda d: None, ("--seed", "1")),
+        (lambda d: touch(d / "labels/im_003.a.png"), {}),
+        (lambda d: touch(d / "scores/im_003.a.npy"), {}),
+        (lambda d: (d / "labels/im_003.a.png").unlink(), {}),
+        (lambda d: (d / "toy.toml").write_text((d / "toy.toml").read_text().replace("wall", "house")), {}),
+        (lambda d: None, {"min_size": 7}),
+        (lambda d: None, {"seed": 1}),
     ],
     ids=["label", "scores", "fewer", "label space", "option", "seed"],
 )
 def test_a_change_invalidates_what_depends_on_it(finished, change, options):
-    data, out = finished
-    before = set(parts(out))
+    data, out, before = finished
     change(data)
-    assert run_cli(*audit_options(data, out, *options, images=False)).exit_code == 0
-    assert not before & set(parts(out)), "the old parts are gone, none is taken over"
+    found, said = examine(data, out, images=False, **options)
+    assert not set(found.shards) & set(before.shards), "none is taken over"
+    assert not any("damaged" in text for text in said)
 
 
 def test_another_list_of_the_same_work_takes_it_over(finished):
-    data, out = finished
+    data, out, _ = finished
     before = parts(out)
-    assert run_cli(*audit_options(data, out, "--min-probability", "0.5", images=False)).exit_code == 0
+    assert len(examine(data, out, images=False, min_probability=0.5)[0].works) == 5
     assert parts(out) == before
 
 
@@ -193,7 +179,7 @@ def test_two_runs_at_once_in_one_folder(data, tmp_path):
         process.kill()
         process.communicate()
     assert (out / ".lock").exists()
-    assert run_cli(*audit_options(data, out, images=False)).exit_code == 0, "a dead process blocks nobody"
+    assert len(examine(data, out, images=False)[0].works) == 6, "a dead process blocks nobody"
 
 
 def test_a_finished_run_lets_go(tmp_path):

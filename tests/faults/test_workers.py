@@ -30,7 +30,7 @@ def crash(item):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_killed_worker_process_is_said():
-    with pytest.raises(DubioError, match="worker process ended unexpectedly.*fewer workers"):
+    with pytest.raises(DubioError, match="worker process ended unexpectedly"):
         list(map_ordered(die, range(20), workers=2, backend="processes"))
 
 

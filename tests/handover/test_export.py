@@ -10,8 +10,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import xmlschema
-from label_studio_sdk.converter import brush
-from label_studio_sdk.label_interface import LabelInterface
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -26,6 +24,9 @@ from dubio.jobs.handover import export_run
 
 from ..toy import SPACE
 from .conftest import judge
+
+brush = pytest.importorskip("label_studio_sdk.converter.brush", reason="needs label-studio-sdk")
+LabelInterface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface
 
 XSD = Path(__file__).with_name("cvat_images.xsd")
 

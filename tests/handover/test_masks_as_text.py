@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from label_studio_sdk.converter import brush
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
@@ -15,6 +14,8 @@ from dubio import InputError
 from dubio.handover.brush import from_brush, to_brush
 from dubio.handover.polygons import fill, has_holes, outlines
 from dubio.handover.rle import from_coco, from_cvat, from_lengths, run_lengths, to_coco, to_cvat
+
+brush = pytest.importorskip("label_studio_sdk.converter.brush", reason="needs label-studio-sdk")
 
 MASKS = hnp.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))).filter(lambda m: m.any())
 RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
@@ -99,6 +100,10 @@ def test_foreign_bytes_give_a_sentence(data):
         lambda: from_coco({"size": [0, 2], "counts": []}),
         lambda: from_coco({"counts": "1"}),
         lambda: from_lengths([-1, 5], 9),
+        lambda: from_lengths([1 << 62, 1 << 62], 9),
+        lambda: from_coco({"size": [1 << 20, 1 << 20], "counts": [0]}),
+        lambda: from_cvat("1", (0, 0, 1, 1), (1 << 20, 1 << 20)),
+        lambda: fill([], (1 << 20, 1 << 20)),
         lambda: from_cvat("1, 2", (0, 0, 9, 9), (4, 4)),
         lambda: from_cvat("1, x", (0, 0, 2, 2), (4, 4)),
         lambda: from_brush([1, 2, 3], (2, 2)),

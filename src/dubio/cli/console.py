@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from dubio.core.errors import DubioError, printable
+from dubio.core.files import plain_reason
 
 Item = TypeVar("Item")
 _FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
@@ -128,7 +129,7 @@ def sentence(error: Exception) -> str:
         remedy = (
             "free space or choose another place" if full else "check the file, the folder and permissions"
         )
-        return f"{place}{error.strerror or error}; {remedy}"
+        return f"{place}{plain_reason(error)}; {remedy}"
     return str(error)
 
 

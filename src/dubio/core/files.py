@@ -14,6 +14,7 @@ from typing import Any
 from dubio.core.errors import InputError
 
 _LONGEST_NAME = 255  # bytes, on all common file systems
+_NUMBER = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 _PART = re.compile(r"\.\d+\.part(\.\w+)?$")
 
 
@@ -34,9 +35,10 @@ def writing(path: str | Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        reason = error.strerror or str(error)
         raise InputError(
-            f"can't be written ({reason})", path=path, remedy="free space or choose another place"
+            f"can't be written ({plain_reason(error)})",
+            path=path,
+            remedy="free space or choose another place",
         ) from error
     finally:
         with suppress(OSError):
@@ -85,17 +87,19 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError as error:
         raise InputError("doesn't exist", path=path) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"isn't readable JSON ({why_unreadable(error)})", path=path) from error
+        raise InputError(f"isn't readable JSON ({plain_reason(error)})", path=path) from error
 
 
-def why_unreadable(error: Exception) -> str:
-    r"""Say in plain words why a text file could not be read.
+def plain_reason(error: Exception) -> str:
+    r"""Say in plain words why a file could not be read or written.
 
-    >>> why_unreadable(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
+    >>> plain_reason(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
     'it holds bytes that are no text'
     """
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        # pyarrow hides the number in its own words.
+        number = error.errno or next(map(int, _NUMBER.findall(str(error))), 0)
+        return os.strerror(number) if number else str(error)
     if isinstance(error, UnicodeDecodeError):
         return "it holds bytes that are no text"
     if isinstance(error, json.JSONDecodeError):

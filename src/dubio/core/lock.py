@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from dubio.core.errors import InputError
+from dubio.core.files import plain_reason
 
 LOCK = ".lock"
 _FAR = 1 << 20
@@ -36,7 +37,7 @@ def hold(folder: Path) -> Path | None:
         file = open(folder / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is held
     except OSError as error:
         raise InputError(
-            f"can't be written to ({error.strerror})", path=folder, remedy="choose another folder"
+            f"can't be written to ({plain_reason(error)})", path=folder, remedy="choose another folder"
         ) from error
     try:
         _lock(file)

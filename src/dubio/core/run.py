@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
-from dubio.core.files import digest, read_json, remove_leftovers, write_json
+from dubio.core.files import digest, plain_reason, read_json, remove_leftovers, write_json
 from dubio.core.lock import LOCK, hold, let_go
 
 FORMAT = 1
@@ -61,7 +61,7 @@ class Run:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"can't be used as run folder ({error.strerror})",
+                f"can't be used as run folder ({plain_reason(error)})",
                 path=self.path,
                 remedy="choose another place",
             ) from error
@@ -149,7 +149,9 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"can't be made ({error.strerror})", path=folder, remedy="free space or choose another place"
+                f"can't be made ({plain_reason(error)})",
+                path=folder,
+                remedy="free space or choose another place",
             ) from error
         return folder
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.core.files import why_unreadable
+from dubio.core.files import plain_reason
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import ScoreKind
 
@@ -149,7 +149,7 @@ def load_class_map(name_or_path: str | Path | None, source: LabelSpace, target: 
         items = [(str(a), str(b)) for a, b in table.items()]
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
-            f"isn't a class map ({why_unreadable(error)})",
+            f"isn't a class map ({plain_reason(error)})",
             path=path,
             remedy='write [map] and lines like "car" = "vehicle"',
         ) from error
@@ -160,7 +160,10 @@ def load_class_map(name_or_path: str | Path | None, source: LabelSpace, target: 
             pairs[index] = -1 if counterpart.casefold() == "void" else target.index_of(counterpart)
         except InputError as error:
             raise InputError(error.fault, path=path, remedy=error.remedy) from error
-    return ClassMap(source, target, tuple(pairs))
+    try:
+        return ClassMap(source, target, tuple(pairs))
+    except InputError as error:
+        raise InputError(error.fault, path=path, remedy='write lines like "car" = "vehicle"') from error
 
 
 def _by_name(source: LabelSpace, target: LabelSpace) -> ClassMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from dubio.core.errors import InputError
+from dubio.core.files import plain_reason
 
 # All that numpy, zipfile and Pillow have been seen to raise on damaged files; MemoryError: a damaged size.
 READ_ERRORS = (
@@ -30,6 +32,7 @@ READ_ERRORS = (
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
+    tokenize.TokenError,
     lzma.LZMAError,
     Image.DecompressionBombError,
 )
@@ -59,7 +62,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "the permission to read it is missing"
     if isinstance(error, OSError) and error.errno is not None:
-        return error.strerror or "the system refuses"
+        return plain_reason(error)
     text = str(error).casefold()
     for sign, words in _WORDS:
         if sign in text:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
-from dubio.core.files import why_unreadable
+from dubio.core.files import plain_reason
 from dubio.core.labelspace import LabelSpace
 from dubio.core.records import Dataset, Sample
 from dubio.data.folders import match_files, open_folders, settle_space
@@ -179,7 +179,7 @@ def _id_list(ids: Iterable[str] | str | Path | None) -> set[str] | None:
             return {line.strip() for line in Path(ids).read_text(encoding="utf-8").splitlines()} - {""}
         except (OSError, ValueError) as error:
             raise InputError(
-                f"isn't a readable list of image ids ({why_unreadable(error)})", path=ids
+                f"isn't a readable list of image ids ({plain_reason(error)})", path=ids
             ) from error
     return set(ids)
 

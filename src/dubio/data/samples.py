@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError, printable
-from dubio.core.files import why_unreadable
+from dubio.core.files import plain_reason
 from dubio.core.records import Sample
 from dubio.data.tree import Template, Tree
 
@@ -172,7 +172,7 @@ def _splits(tree: Tree, layout: Layout, only: str | None) -> dict[str, str]:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise InputError(
-                f"isn't a readable list of a split ({why_unreadable(error)})", path=path
+                f"isn't a readable list of a split ({plain_reason(error)})", path=path
             ) from error
         for line in lines:
             if line.strip():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
-from dubio.core.files import why_unreadable
+from dubio.core.files import plain_reason
 from dubio.core.labelspace import LabelSpace
 from dubio.data.encodings import with_nonzero
 from dubio.data.infer import infer_space
@@ -63,7 +63,7 @@ def read_table(name_or_path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        fault = f"isn't a readable label space file ({why_unreadable(error)})"
+        fault = f"isn't a readable label space file ({plain_reason(error)})"
         raise InputError(
             fault, path=path, remedy="write TOML or JSON, or name a built-in label space"
         ) from error

@@ -21,7 +21,7 @@ from dubio.data.masks import read_mask
 from dubio.engine.map import chunked, map_ordered
 from dubio.errors.candidates import default_min_size
 from dubio.errors.examine import Lesson, examine, learn_rows
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.store import ImageWork, is_whole, load_work, notes_path, save_work
 from dubio.errors.view import View, make_view
 from dubio.errors.whole_image import FEATURES as WHOLE_FEATURES

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.labelspace import LabelSpace
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import Found
 from dubio.errors.findings import Finding, FindingKind, kind_of, reason_for
 from dubio.errors.store import ImageWork

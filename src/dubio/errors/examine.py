@@ -13,7 +13,8 @@ from dubio.core.labelspace import IndexMap
 from dubio.core.seeds import rng_for
 from dubio.errors import kernels
 from dubio.errors.candidates import Family, find_candidates
-from dubio.errors.features import FEATURES, feature_rows, label_side
+from dubio.errors.feature_names import FEATURES
+from dubio.errors.features import feature_rows, label_side
 from dubio.errors.plant import Kind, Planted, plant
 from dubio.errors.view import View
 

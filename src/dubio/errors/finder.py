@@ -11,11 +11,10 @@ import numpy.typing as npt
 from dubio.core.seeds import derive_seed
 from dubio.engine.map import map_ordered
 from dubio.errors.context import ClassContext, class_context
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.odds import expit, platt
 from dubio.errors.prior import Evidence, error_probability, expected_errors
 from dubio.errors.quality import Quality, measure
-from dubio.errors.recalibration import Recalibration
 from dubio.errors.reviewed import Reviewed, place_verdicts, row_weight, wrong_rows
 from dubio.errors.store import ImageWork
 from dubio.regions.boosting import BoostedTrees
@@ -43,7 +42,6 @@ class Found:
         quality: measured on planted errors; ``None`` for the label-free ranking.
         note: why the label-free ranking was used, or empty.
         verdict: ``(n,)`` int8: 1 found wrong by a reviewer before, -1 found fine, 0 not judged.
-        recalibration: what verdicts say of the probabilities.
     """
 
     image: Ints
@@ -55,7 +53,6 @@ class Found:
     quality: Quality | None
     note: str = ""
     verdict: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
-    recalibration: Recalibration = field(default_factory=Recalibration)
 
     def __post_init__(self) -> None:
         if len(self.verdict) != len(self.image):
@@ -71,9 +68,8 @@ class Found:
             raise ValueError("the ranking is not calibrated")
         mine = np.ones(len(self.image), bool) if chosen is None else chosen
         return expected_errors(
-            self.odds[mine], self.image[mine], self.evidence, seed=seed, verdict=self.verdict[mine],
-            recalibration=self.recalibration,
-        )  # fmt: skip
+            self.odds[mine], self.image[mine], self.evidence, seed=seed, verdict=self.verdict[mine]
+        )
 
 
 @dataclass
@@ -126,34 +122,23 @@ def find(
     kept = representatives(z_given, given.group)
     score = expit(a * z_given[kept] + b)
     known = best[wrong]
+    first = np.searchsorted(given.image, np.arange(len(works)))
+    verdict = _verdicts(works, given, kept, first, decided)
     evidence = Evidence.collect(
-        z_learn[known], learn.image[known], z_given[kept], given.image[kept], len(works)
+        z_learn[known], learn.image[known], z_given[kept], given.image[kept], len(works), verdict=verdict
     )
     if error_rate is not None:
         regions = sum(int(w.regions.sum()) for w in works)
         evidence = replace(evidence, fixed=min(error_rate * regions / max(len(score), 1), 1.0))
     odds = score / (1 - score) * (1 - share) / share
-    first = np.searchsorted(given.image, np.arange(len(works)))
-    found = Found(
-        given.image[kept], kept - first[given.image[kept]], score, np.zeros(len(kept)), odds, evidence,
-        measure(expit(a * z_learn[best] + b), wrong, weight, learn.x[best], works),
-        verdict=_verdicts(works, given, kept, first, decided),
-    )  # fmt: skip
-    return _state(found)
-
-
-def _state(found: Found) -> Found:
-    """Fill in the probabilities: by the estimated share, then by what reviewers found."""
-    assert found.evidence is not None
-    p = error_probability(found.odds, found.evidence.share())
-    judged = found.verdict != 0
-    if judged.any():
-        found.recalibration = Recalibration.fit(p[judged], found.verdict[judged] > 0)
-    found.probability = found.recalibration.apply(p)
+    p = error_probability(odds, evidence.share())
     # what a person has seen is as good as known
-    found.probability[found.verdict > 0] = CERTAIN
-    found.probability[found.verdict < 0] = 1 - CERTAIN
-    return found
+    p[verdict > 0], p[verdict < 0] = CERTAIN, 1 - CERTAIN
+    return Found(
+        given.image[kept], kept - first[given.image[kept]], score, p, odds, evidence,
+        measure(expit(a * z_learn[best] + b), wrong, weight, learn.x[best], works),
+        verdict=verdict,
+    )  # fmt: skip
 
 
 def _verdicts(

@@ -33,7 +33,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dubio.core.labelspace import LabelSpace
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 
 FORMAT = 1
 FindingKind = Literal["missing", "wrong_class", "spurious", "outline"]

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dubio.errors.recalibration import Recalibration
-
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+_TINY = 1e-9
 # Nobody is surer than this that a label is wrong before a person has looked.
 _MOST, _BEND = 0.99, 0.9
 # Shares of the known errors that pass the thresholds at which the share of errors is read off; and the
 # range from which the draws of the interval take theirs, because where to read it off is itself unsure.
 LEVELS = (0.1, 0.15, 0.2, 0.25)
 _LEVEL_RANGE = (0.05, 0.3)
+# Weight of the estimate without verdicts beside the verdicts, in errors found: it is good to a factor of two.
+_PRIOR = 1.0
 
 
 def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
@@ -82,60 +84,99 @@ class Evidence:
     Attributes:
         positive: ``(images, bins)`` known errors that were not learned from.
         every: ``(images, bins)`` all places.
+        judged: ``(images, bins)`` places that reviewers judged.
+        wrong: ``(images,)`` how many of these they found wrong.
         fixed: share that is assumed in place of an estimate, or ``None``.
     """
 
     positive: Floats
     every: Floats
+    judged: Floats
+    wrong: Floats
     fixed: float | None = None
 
     @classmethod
     def collect(
         cls,
         positive: Floats,
-        positive_image: npt.NDArray[np.int64],
+        positive_image: Ints,
         every: Floats,
-        every_image: npt.NDArray[np.int64],
+        every_image: Ints,
         n_images: int,
         *,
+        verdict: npt.NDArray[np.int8] | None = None,
         bins: int = 512,
     ) -> Evidence:
-        """Bin scores (log odds) of known errors and of all places by image."""
+        """Bin scores (log odds) of known errors and of all places by image.
+
+        ``verdict`` holds per place 1 where a reviewer found the label wrong, -1 where fine, else 0.
+        """
         edges = np.unique(np.quantile(np.concatenate([positive, every]), np.linspace(0, 1, bins + 1)))
 
-        def count(score: Floats, image: npt.NDArray[np.int64]) -> Floats:
+        def count(score: Floats, image: Ints) -> Floats:
             which = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 1)
             table = np.zeros((n_images, len(edges)))
             np.add.at(table, (image, which), 1)
             return table
 
-        return cls(count(positive, positive_image), count(every, every_image))
+        told = np.zeros(len(every), np.int8) if verdict is None else verdict
+        judged, wrong = told != 0, np.bincount(every_image[told > 0], minlength=n_images)
+        return cls(
+            count(positive, positive_image), count(every, every_image),
+            count(every[judged], every_image[judged]), wrong.astype(np.float64),
+        )  # fmt: skip
 
     def share(self, weight: Floats | None = None, levels: tuple[float, ...] = LEVELS) -> float:
         """Share of errors with images weighted, as in a bootstrap draw."""
         if self.fixed is not None:
             return self.fixed
         w = np.ones(len(self.every)) if weight is None else weight
-        return share_from_counts(w @ self.positive, w @ self.every, levels)
+        alone = share_from_counts(w @ self.positive, w @ self.every, levels)
+        if not self.judged.any() or not np.isfinite(alone):
+            return alone
+        shape, rate = self._posterior(alone, w)
+        return float(min(shape / rate / max((w @ self.every).sum(), 1), 1.0))
+
+    def draw(self, rng: np.random.Generator, weight: Floats, levels: tuple[float, ...]) -> float:
+        """One draw of the share, with images weighted."""
+        if self.fixed is not None or not self.judged.any():
+            return self.share(weight, levels)
+        alone = share_from_counts(weight @ self.positive, weight @ self.every, LEVELS)
+        if not np.isfinite(alone):
+            return alone
+        shape, rate = self._posterior(alone, weight)
+        total = rng.gamma(shape, 1 / rate) / max((weight @ self.every).sum(), 1)
+        return float(min(total, 1.0))
+
+    def _posterior(self, alone: float, weight: Floats) -> tuple[float, float]:
+        """Shape and rate of the gamma distribution of the number of errors, given the verdicts.
+
+        Reviewers found ``a`` errors among the places that they judged, where a share ``q`` of the known
+        errors would lie; so there are about ``a / q`` in all. The estimate without verdicts is a prior of
+        the weight of one error found: it decides where hardly anything was judged.
+        """
+        known, every = weight @ self.positive, weight @ self.every
+        seen = (weight @ self.judged) / np.maximum(every, 1)
+        q = float((known * np.minimum(seen, 1)).sum() / max(known.sum(), 1e-9))
+        prior = max(alone * every.sum(), _TINY)
+        return _PRIOR + float(weight @ self.wrong), _PRIOR / prior + q
 
 
 def expected_errors(
     odds: Floats,
-    image: npt.NDArray[np.int64],
+    image: Ints,
     evidence: Evidence,
     *,
     level: float = 0.9,
     draws: int = 200,
     seed: int = 0,
     verdict: npt.NDArray[np.int8] | None = None,
-    recalibration: Recalibration | None = None,
 ) -> tuple[float, float, float]:
     """Expected number of errors among some places, with an interval by bootstrap over images.
 
-    Each draw takes images with replacement, reads the share off at another threshold, sums the
-    probabilities, and draws a number of errors (Poisson). Where reviewers judged, places found wrong
-    count one and places found fine nothing; the probabilities of the others are recalibrated, each draw
-    by another draw of the recalibration, which then stands for the doubt about the share.
+    Each draw takes images with replacement, reads the share off at another threshold (or draws it, given
+    verdicts), sums the probabilities, and draws a number of errors (Poisson). Places that reviewers judged
+    count one if found wrong and nothing if found fine.
 
     Args:
         odds: ``(N,)`` likelihood ratios of the places counted.
@@ -145,36 +186,23 @@ def expected_errors(
         draws: number of draws.
         seed: seed.
         verdict: ``(N,)`` int8: 1 found wrong, -1 found fine, 0 not judged; ``None``: none was.
-        recalibration: what the verdicts say of the probabilities.
 
     Returns:
         Expectation, lower and upper bound.
     """
     if len(odds) == 0:
         return 0.0, 0.0, 0.0
-    if verdict is not None and verdict.any():
-        wrong, rest = float((verdict > 0).sum()), verdict == 0
-        found = _recalibrated(odds[rest], evidence, recalibration or Recalibration(), level, draws, seed)
-        return wrong + found[0], wrong + found[1], wrong + found[2]
+    told = np.zeros(len(odds), np.int8) if verdict is None else verdict
+    sure, odds, image = float((told > 0).sum()), odds[told == 0], image[told == 0]
     rng = np.random.default_rng(seed)
     n = len(evidence.every)
     drawn = []
     for _ in range(draws):
         weight = rng.multinomial(n, np.full(n, 1 / n)).astype(np.float64)
-        share = evidence.share(weight, (float(rng.uniform(*_LEVEL_RANGE)),))
+        share = evidence.draw(rng, weight, (float(rng.uniform(*_LEVEL_RANGE)),))
         mean = float((weight[image] * error_probability(odds, share)).sum()) if np.isfinite(share) else 0.0
         drawn.append(rng.poisson(mean))
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    return float(error_probability(odds, evidence.share()).sum()), float(low), float(high)
-
-
-def _recalibrated(
-    odds: Floats, evidence: Evidence, recalibration: Recalibration, level: float, draws: int, seed: int
-) -> tuple[float, float, float]:
-    rng = np.random.default_rng(seed)
-    p = error_probability(odds, evidence.share())
-    drawn = [rng.poisson(float(recalibration.draw(rng).apply(p).sum())) for _ in range(draws)]
-    tail = (1 - level) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return float(recalibration.apply(p).sum()), float(low), float(high)
+    mean = float(error_probability(odds, evidence.share()).sum())
+    return sure + mean, sure + float(low), sure + float(high)

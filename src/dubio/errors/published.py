@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from dubio.core.labelspace import LabelSpace
 from dubio.errors.audit import AuditOptions, Collected
 from dubio.errors.candidates import SOURCES
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import Found, image_folds
 from dubio.errors.quality import Quality, reliability_bins
 from dubio.errors.store import ImageWork

@@ -2,7 +2,8 @@
 
 Verdicts serve three times: reviewed regions are rows that the finder learns from, with their features as
 they were when they were judged (the label may have been corrected since); regions of accepted findings no
-longer pass for good labels among the rows; and stated probabilities are held against what reviewers found.
+longer pass for good labels among the rows; and the number of errors found among the judged places says how
+many there are in all (:mod:`dubio.errors.prior`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from dubio.core.errors import InputError
 from dubio.core.files import fingerprint, writing
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.findings import Finding
 from dubio.errors.store import ImageWork
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dubio.core.labelspace import LabelSpace
 from dubio.errors.choose import concerned_class
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import Found
 from dubio.errors.findings import Finding, kind_of
 from dubio.errors.store import ImageWork

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.handover.rle import run_lengths
+from dubio.handover.rle import check_size, run_lengths
 
 Bools = npt.NDArray[np.bool_]
 _WORD = 8
@@ -81,6 +81,7 @@ def from_brush(data: Sequence[int], shape: tuple[int, int]) -> Bools:
         source = _Bits(data)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"a brush mask is malformed ({error})") from error
+    check_size(*shape)
     total, word = source.number(32), source.number(5) + 1
     sizes = [source.number(4) + 1 for _ in range(4)]
     if total != shape[0] * shape[1] * _CHANNELS:

@@ -98,7 +98,7 @@ def _match_image(
             found.unknown.append(f"{parts[0].row}: finding {number} lies elsewhere in this run")
             continue
         rest += parts[1:]
-        if parts[0].mask is not None and not _overlap(parts[0].mask, f):
+        if parts[0].mask is not None and _elsewhere(parts[0].mask, f):
             rest.append(parts[0])  # the number is of another list
             continue
         here.add(number)
@@ -217,10 +217,16 @@ def _best(mask: Bools, findings: Sequence[Finding]) -> Finding | None:
 
 
 def _overlap(mask: Bools, f: Finding) -> float:
-    """Intersection over union of a region with a finding; a finding too small for the picture counts whole."""
+    """Intersection over union of a region with a finding."""
     other = resized(f.mask(), (mask.shape[0], mask.shape[1]))
     union = int((mask | other).sum())
-    return int((mask & other).sum()) / union if other.any() else 1.0
+    return int((mask & other).sum()) / union if union else 0.0
+
+
+def _elsewhere(mask: Bools, f: Finding) -> bool:
+    """Whether a region doesn't touch a finding (one that is too small for the picture can't tell)."""
+    other = resized(f.mask(), (mask.shape[0], mask.shape[1]))
+    return bool(other.any() and not (mask & other).any())
 
 
 def _label_shape(run: AuditRun, image: str, findings: Sequence[Finding]) -> tuple[int, int]:

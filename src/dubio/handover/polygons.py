@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
+from dubio.handover.rle import check_size
 
 Bools = npt.NDArray[np.bool_]
 Ring = npt.NDArray[np.float64]
@@ -104,6 +105,7 @@ def fill(rings: Sequence[npt.NDArray[np.float64]], shape: tuple[int, int]) -> Bo
     [[1, 1, 0], [0, 0, 0]]
     """
     height, width = shape
+    check_size(height, width)
     flips = np.zeros((height, width + 1), np.int32)
     for ring in rings:
         points = np.asarray(ring, float).reshape(-1, 2)

@@ -12,10 +12,8 @@ from dubio.core.errors import InputError
 from dubio.handover.cvat import NAME
 from dubio.handover.polygons import fill
 from dubio.handover.returned import Answer, Returned, decision_of, number_of, read_data
-from dubio.handover.rle import from_cvat
+from dubio.handover.rle import check_size, from_cvat
 from dubio.handover.safe_xml import parse_xml
-
-_MOST = 1 << 16  # pixels across
 
 
 def read_cvat(path: Path) -> Answer:
@@ -57,8 +55,7 @@ def read_cvat(path: Path) -> Answer:
 
 def _size(image: Tree.Element) -> tuple[int, int]:
     height, width = int(image.get("height") or 0), int(image.get("width") or 0)
-    if not 0 < height <= _MOST or not 0 < width <= _MOST:
-        raise InputError(f"its image has {width} x {height} pixels")
+    check_size(height, width)
     return height, width
 
 

@@ -14,13 +14,12 @@ from dubio.core.errors import InputError
 from dubio.handover.fiftyone import FIELD, SAMPLES, unpack_array
 from dubio.handover.polygons import fill
 from dubio.handover.returned import Answer, Returned, decision_of, json_of, number_of, read_data
-from dubio.handover.rle import from_coco
+from dubio.handover.rle import check_size, from_coco
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError, MemoryError)
 _BOX = ("x0", "y0", "x1", "y1")
 # FiftyOne gives boxes without the picture's size: one without a mask is drawn on a grid of this many cells.
 _GRID = 2048
-_MOST = 1 << 16  # pixels across
 
 
 def read_coco(path: Path) -> Answer:
@@ -162,8 +161,7 @@ def _placed(one: dict[str, Any], finding: int | None) -> npt.NDArray[np.bool_] |
         if inside.ndim != 2 or not inside.size:
             raise InputError(f"a mask has the shape {inside.shape}")
     height, width = round(inside.shape[0] / h), round(inside.shape[1] / w)
-    if max(height, width) > _MOST:
-        raise InputError(f"a mask implies an image of {width} x {height} pixels")
+    check_size(height, width)
     picture = np.zeros((height, width), bool)
     top, left = min(round(y * height), height - 1), min(round(x * width), width - 1)
     part = picture[top : top + inside.shape[0], left : left + inside.shape[1]]

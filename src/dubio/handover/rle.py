@@ -11,8 +11,18 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 
 Bools = npt.NDArray[np.bool_]
-# No picture is larger; a foreign file must not make us allocate more.
-_MOST_PIXELS = 1 << 31
+# Larger than any picture that is labelled; a foreign file must not make us allocate more.
+_MOST_PIXELS = 1 << 28
+
+
+def check_size(height: int, width: int) -> None:
+    """Refuse sizes of pictures that can't be.
+
+    Raises:
+        InputError: not positive, or more than 268 million pixels.
+    """
+    if height < 1 or width < 1 or height * width > _MOST_PIXELS:
+        raise InputError(f"a mask can't have {width} x {height} pixels")
 
 
 def run_lengths(flat: npt.NDArray[Any]) -> list[int]:
@@ -36,7 +46,7 @@ def from_lengths(lengths: Sequence[int], size: int) -> Bools:
         InputError: a negative length, or more than ``size`` pixels.
     """
     counts = np.asarray(lengths, np.int64).reshape(-1)
-    if (counts < 0).any() or counts.sum() > size or not 0 <= size <= _MOST_PIXELS:
+    if (counts < 0).any() or (counts > size).any() or counts.sum() > size:
         raise InputError(f"a mask's run lengths sum to {int(counts.sum())}, not to {size} pixels")
     values = np.arange(len(counts)) % 2 == 1
     flat = np.repeat(values, counts)
@@ -78,8 +88,7 @@ def from_coco(rle: dict[str, Any]) -> Bools:
         lengths = _inflated(counts) if isinstance(counts, str | bytes) else [int(v) for v in counts]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"run lengths are malformed ({error!r})") from error
-    if height < 1 or width < 1:
-        raise InputError(f"a mask can't have {height} x {width} pixels")
+    check_size(height, width)
     return from_lengths(lengths, height * width).reshape(width, height).T
 
 
@@ -136,6 +145,7 @@ def from_cvat(rle: str, box: tuple[int, int, int, int], shape: tuple[int, int]) 
         InputError: no numbers, the lengths don't fit the box, or the box lies outside.
     """
     left, top, width, height = box
+    check_size(*shape)
     if left < 0 or top < 0 or width < 1 or height < 1 or left + width > shape[1] or top + height > shape[0]:
         raise InputError(f"a mask's box {list(box)} lies outside of {shape[1]} x {shape[0]} pixels")
     try:

@@ -18,7 +18,7 @@ from dubio.data.masks import read_mask, write_mask
 from dubio.data.scenes.write import write_scenes
 from dubio.errors.audit import AuditOptions, Progress
 from dubio.errors.choose import choose
-from dubio.errors.features import FEATURES
+from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import rank_by
 from dubio.errors.findings import Finding
 from dubio.errors.plant import Kind, PlantedError, plant

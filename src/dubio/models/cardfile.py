@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.core.errors import InputError
-from dubio.core.files import why_unreadable
+from dubio.core.files import plain_reason
 from dubio.models.card import Layer
 
 _SUFFIXES = (".toml", ".json")
@@ -70,7 +70,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError("doesn't exist", path=path) from error
     except (OSError, ValueError, RecursionError) as error:
-        fault = f"isn't a readable model card ({why_unreadable(error)})"
+        fault = f"isn't a readable model card ({plain_reason(error)})"
         raise InputError(fault, path=path, remedy="write TOML or JSON, or take the file out") from error
     if not isinstance(data, dict):
         raise InputError("isn't a model card", path=path, remedy="give fields such as scale, mean and std")

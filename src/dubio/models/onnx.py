@@ -56,7 +56,13 @@ class OnnxRuntime:
                 0, ("CUDAExecutionProvider", {"device_id": int(number) if number.isdigit() else 0})
             )
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            self._session = onnxruntime.InferenceSession(
+                str(path),
+                options,
+                providers=providers,
+                # Falling back from CPU to CPU only prints a banner on standard output.
+                enable_fallback=int(len(providers) > 1),
+            )
         except Exception as error:
             raise InputError(
                 f"isn't a readable ONNX file ({_reason(error)})", path=path, remedy="export or copy it again"

@@ -81,7 +81,7 @@ async function load(file) {
     toast(`${file.name} is no JSON file`);
     return;
   }
-  if (!data || data.format !== 1 || !Array.isArray(data.verdicts)) {
+  if (!data || ![1, 2].includes(data.format) || !Array.isArray(data.verdicts)) {
     toast(`${file.name} holds no verdicts of dubio`);
     return;
   }
