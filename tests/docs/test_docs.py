@@ -31,10 +31,9 @@ def test_page_runs(page, world, tmp_path, monkeypatch):
     shutil.copytree(world, folder)
     monkeypatch.chdir(folder)
     names = {"__name__": "docs"}
-    seen: set[str] = set()
     for block in blocks:
         try:
-            run_block(block, names, seen)
+            run_block(block, names)
         except BaseException as error:
             error.add_note(f"in the block at {block.place}:\n{block.code}")
             raise

@@ -15,7 +15,7 @@ from dubio.errors.feature_names import FEATURES
 from dubio.errors.features import feature_rows, label_side
 from dubio.errors.finder import find, image_folds, representatives
 from dubio.errors.findings import Finding, from_table, kind_of, to_table
-from dubio.errors.kernels import inner_distance
+from dubio.errors.kernels import inner_distance, square_opening
 from dubio.errors.score import score_list
 from dubio.errors.store import ImageWork, load_work, save_work
 from dubio.errors.view import make_view
@@ -207,3 +207,15 @@ def test_score_counts_an_error_once():
 def test_default_size_is_the_published_one_in_proportion():
     assert default_min_size((1024, 2048)) == 100
     assert default_min_size((10, 10)) == 16
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 14), st.integers(1, 14))
+def test_opening_by_classes_is_that_of_each_class(seed, h, w):
+    from scipy import ndimage
+
+    classes = np.random.default_rng(seed).choice(4, (h, w), p=[0.6, 0.2, 0.1, 0.1]).astype(np.uint8)
+    expected = np.full_like(classes, 3)
+    for value in range(3):
+        expected[ndimage.binary_opening(classes == value, np.ones((3, 3), bool))] = value
+    np.testing.assert_array_equal(square_opening(classes, 3), expected)

@@ -11,8 +11,9 @@ from dubio import SegPrediction
 from dubio.core.seeds import rng_for
 from dubio.errors.finder import find
 from dubio.errors.image_scores import image_table, score_images
+from dubio.errors.shift import Spectra, best_shift
 from dubio.errors.view import make_view
-from dubio.errors.whole_image import FAULTS, FEATURES, best_shift, measure_whole, plant_fault, specks
+from dubio.errors.whole_image import FAULTS, FEATURES, measure_whole, plant_fault, specks
 
 from ..toy import SPACE, logits, picture, scene
 from .test_finder import work_of
@@ -40,17 +41,17 @@ def test_planted_faults_are_what_they_are_called():
 def test_a_moved_label_is_moved_back(seed, dy, dx):
     truth = scene(seed)
     label = np.roll(truth, (-dy, -dx), (0, 1))
-    gain, shift = best_shift(truth, label, 3)
+    gain, shift = best_shift(Spectra.of(truth, 3), label, 3)
     if abs(dy) + abs(dx) < 4:
         return  # rolled-in borders weigh as much
-    step = max(1, round(min(truth.shape) / 128))
+    step = max(1, round(min(truth.shape) / 96))
     assert abs(shift[0] - dy) <= step
     assert abs(shift[1] - dx) <= step
     assert gain > 0.3
 
 
 def test_a_label_in_place_gains_nothing():
-    assert best_shift(scene(1), scene(1), 3) == (0.0, (0, 0))
+    assert best_shift(Spectra.of(scene(1), 3), scene(1), 3) == (0.0, (0, 0))
 
 
 def test_void_counts_for_nothing():

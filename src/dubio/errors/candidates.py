@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from dubio.core.labelspace import IndexMap
+from dubio.errors import kernels
 from dubio.errors.view import View
 from dubio.regions.extract import components
 
@@ -63,22 +63,10 @@ def find_candidates(view: View, label: IndexMap, *, min_size: int) -> list[Famil
     families = [_family(0, label_ids, n_label, label, pred, c, min_size)]
     ids, n = components(denied, c)
     families.append(_family(1, ids, n, label, pred, c, min_size))
-    core = _core(denied, c)
+    core = kernels.square_opening(denied, c)  # without seams up to two pixels wide
     ids, n = components(core, c)
     families.append(_family(2, ids, n, label, pred, c, min_size))
     return families
-
-
-def _core(denied: IndexMap, n_classes: int) -> IndexMap:
-    """Remove seams up to two pixels wide: opening with a 3x3 square, class by class."""
-    square = np.ones((3, 3), bool)
-    core = np.full_like(denied, n_classes)
-    for value in np.unique(denied):
-        if value >= n_classes:
-            continue
-        where = denied == value
-        core[ndimage.binary_opening(where, square)] = value
-    return core
 
 
 def _family(source: int, ids: Ids, n: int, label: IndexMap, pred: IndexMap, c: int, min_size: int) -> Family:

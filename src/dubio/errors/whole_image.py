@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dubio.core.labelspace import IndexMap
 from dubio.core.seeds import rng_for
+from dubio.errors.shift import Spectra, best_shift
 from dubio.errors.view import View
 from dubio.regions.extract import components
 from dubio.regions.fill import fill_from_surroundings
@@ -27,8 +28,6 @@ _LEAST = 0.02
 _LOST, _MOVED = (0.4, 1.0), (0.03, 0.15)
 # Larger components (as a share of the image) are what remains when objects are not labelled.
 _OBJECT = 0.25
-# Offsets are searched on maps of about this side, up to this share of it.
-_SIDE, _REACH = 128, 0.2
 # Half of a region is enough to say that it has a counterpart.
 _MET = 0.5
 
@@ -83,13 +82,14 @@ def measure_whole(
         speck: components of fewer pixels are counted as specks.
         faults: plant faults at all.
     """
-    x, shift = features(view, label, min_size)
+    spectra = Spectra.of(view.pred, view.n_classes)
+    x, shift = features(view, label, min_size, spectra)
     rows, kinds = [], []
     rng = rng_for(seed, image_id, "whole image")
     for number, kind in enumerate(FAULTS if faults else ()):
         faulty = plant_fault(kind, label, view.n_classes, min_size, rng)
         if faulty is not None:
-            rows.append(features(view, faulty, min_size)[0])
+            rows.append(features(view, faulty, min_size, spectra)[0])
             kinds.append(number)
     faulty_rows = np.array(rows).reshape(-1, len(FEATURES))
     return WholeImage(x, faulty_rows, np.array(kinds, np.int64), shift, specks(label, view.n_classes, speck))
@@ -161,8 +161,10 @@ def _renamed(label: IndexMap, n_classes: int, rng: np.random.Generator) -> Index
     return np.asarray(table[np.minimum(label, n_classes)])
 
 
-def features(view: View, label: IndexMap, min_size: int) -> tuple[Floats, tuple[int, int]]:
-    """Measures :data:`FEATURES` of a label, and the best shift in pixels; NaN where something isn't there."""
+def features(
+    view: View, label: IndexMap, min_size: int, spectra: Spectra | None = None
+) -> tuple[Floats, tuple[int, int]]:
+    """Measures :data:`FEATURES` of a label, and its best shift in pixels; NaN where something isn't there."""
     c = view.n_classes
     known = (label < c) & (view.pred < c)
     total = max(int(known.sum()), 1)
@@ -175,7 +177,7 @@ def features(view: View, label: IndexMap, min_size: int) -> tuple[Floats, tuple[
     by_label = _counts(ids, n, wrong, known, min_size)
     by_pred = _counts(view.pred_ids, view.n_pred, wrong, known, min_size)
     unmet = by_pred.unmet
-    gain, shift = best_shift(view.pred, label, c)
+    gain, shift = best_shift(spectra or Spectra.of(view.pred, c), label, c)
     entropy = view.maps.entropy
     values: dict[str, float] = {
         "disagree": float(wrong.sum() / total),
@@ -241,34 +243,3 @@ def _edges(view: View, label: IndexMap) -> float:
         line[1:] |= classes[1:] != classes[:-1]
         means.append(float(view.gradient[line].mean()) if line.any() else np.nan)
     return means[0] / max(means[1], 1e-6) if np.isfinite(means).all() else np.nan
-
-
-def best_shift(pred: IndexMap, label: IndexMap, n_classes: int) -> tuple[float, tuple[int, int]]:
-    """How the label would have to move to agree best with the prediction.
-
-    The agreement at all offsets up to a fifth of the side is the sum over classes of the correlation of
-    their masks, by FFT on maps thinned to about 128 pixels.
-
-    Returns:
-        Agreement won over the disagreement at rest (0 … 1), and the offset ``(dy, dx)`` in pixels.
-    """
-    step = max(1, round(min(label.shape) / _SIDE))
-    a, b = label[::step, ::step], pred[::step, ::step]
-    h, w = a.shape
-    grid = (h + int(_REACH * h) + 1, w + int(_REACH * w) + 1)
-    joint, pairs = np.zeros(grid), np.zeros(grid)
-    known_a, known_b = _spectrum(a < n_classes, grid), _spectrum(b < n_classes, grid)
-    for c in np.intersect1d(np.unique(a[a < n_classes]), np.unique(b[b < n_classes])):
-        joint += np.fft.irfft2(np.conj(_spectrum(a == c, grid)) * _spectrum(b == c, grid), grid)
-    pairs = np.fft.irfft2(np.conj(known_a) * known_b, grid)
-    ry, rx = int(_REACH * h), int(_REACH * w)
-    dy, dx = np.arange(-ry, ry + 1), np.arange(-rx, rx + 1)
-    agree = joint[np.ix_(dy, dx)] / np.maximum(pairs[np.ix_(dy, dx)], 0.5 * a.size)
-    rest = float(agree[ry, rx])
-    at = np.unravel_index(int(agree.argmax()), agree.shape)
-    gain = (float(agree[at]) - rest) / max(1 - rest, 1e-6)
-    return float(np.clip(gain, 0, 1)), (int(dy[at[0]]) * step, int(dx[at[1]]) * step)
-
-
-def _spectrum(mask: npt.NDArray[np.bool_], grid: tuple[int, int]) -> npt.NDArray[np.complex128]:
-    return np.asarray(np.fft.rfft2(mask.astype(np.float64), grid))
