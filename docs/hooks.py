@@ -1,4 +1,4 @@
-"""Put the commands' own help into the pages: ``<!-- cli: audit -->`` becomes its text."""
+"""Put the commands' own help into the pages: ``<!-- cli: audit -->``; drop the roles of docstrings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Any
 import click
 
 _MARK = re.compile(r"<!-- cli: ([a-z ]+) -->")
+# ``:class:`Name` `` in a docstring, which mkdocstrings leaves as it is
+_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code)")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks."""
     return _MARK.sub(lambda found: f"```text\n{_help(found[1].split())}\n```", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave the names of docstrings' roles out."""
+    return _ROLE.sub("", html)
 
 
 def _help(path: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,3 +218,67 @@ def test_camvid_scores_of_a_real_network(shared, tmp_path):
     assert summary["pixel_agreement"] == pytest.approx(0.927, abs=0.01)
     quality = summary["quality"]
     assert quality["ap"] > max(b["ap"] for b in quality["baselines"].values())
+
+
+def test_images_have_a_score_and_a_mirrored_label_comes_first(toy, run, tmp_path):
+    table = pq.read_table(run[0] / "images.parquet").to_pylist()
+    assert [r["image_id"] for r in table] == [
+        r["image_id"] for r in sorted(table, key=lambda r: (-r["score"], r["image_id"]))
+    ]
+    assert sum(r["picture"] is not None for r in table) == 12
+    assert all((run[0] / r["picture"]).is_file() for r in table if r["picture"])
+    shutil.copytree(toy[0], tmp_path / "toy")
+    path = sorted((tmp_path / "toy" / "labels").iterdir())[4]
+    with Image.open(path) as label:
+        mirrored = np.asarray(label)[:, ::-1]
+    Image.fromarray(mirrored).save(path)
+    result = call(*options(tmp_path / "toy", tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    first = pq.read_table(tmp_path / "run" / "images.parquet").to_pylist()[0]
+    assert first["image_id"] == path.stem
+    assert first["fault"] > 0.5
+    assert "look wrong as a whole" in result.output
+    assert "Whole images" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_verdicts_teach_the_next_audit(toy, run, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(run[0], out)
+    before = findings_of(out)
+    judged = [
+        {
+            "finding": f.finding, "image_id": f.image_id, "x0": f.x0, "y0": f.y0, "x1": f.x1, "y1": f.y1,
+            "kind": f.kind, "verdict": "rejected" if f.finding % 3 == 0 else "accepted",
+            "time": "2026-01-31T12:00:00Z",
+        }
+        for f in before[:9]
+    ]  # fmt: skip
+    saved = tmp_path / "verdicts.json"
+    saved.write_text(json.dumps({"format": 1, "run": "", "verdicts": judged}))
+    assert call("import", out, saved).exit_code == 0
+    again = call(*options(toy[0], tmp_path / "next", "--reviewed", out, "--json"))
+    assert again.exit_code == 0, again.output
+    after = {(f.image_id, f.x0, f.y0, f.x1, f.y1): f for f in findings_of(tmp_path / "next")}
+    for f in before[:9]:
+        now = after.get((f.image_id, f.x0, f.y0, f.x1, f.y1))
+        if f.finding % 3 == 0:
+            assert now is None
+        else:
+            assert now.verdict == "accepted"
+    summary = json.loads((tmp_path / "next" / "summary.json").read_text())
+    assert (summary["found_wrong"], summary["found_fine"]) == (6, 3)
+    # in the same folder the verdicts stay, and are used only when asked for
+    assert call(*options(toy[0], out)).exit_code == 0
+    assert sum(f.verdict is not None for f in findings_of(out)) == 9
+    # once more with them: what is no longer listed still counts
+    for _ in range(2):
+        assert call(*options(toy[0], out, "--reviewed", out)).exit_code == 0
+        summary = json.loads((out / "summary.json").read_text())
+        assert (summary["found_wrong"], summary["found_fine"]) == (6, 3)
+
+
+def test_reviewed_needs_verdicts(toy, run, tmp_path):
+    result = call(*options(toy[0], tmp_path / "next", "--reviewed", run[0]))
+    assert result.exit_code == 2
+    assert "dubio import" in result.output
+    assert not (tmp_path / "next").exists()

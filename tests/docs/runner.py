@@ -21,7 +21,7 @@ from .blocks import Block, commands_of
 
 # Options that make a command quick, added where a page doesn't give them.
 QUICK = {
-    "audit": {"--copies": "4", "--folds": "2", "--max-findings": "30", "--workers": "1"},
+    "audit": {"--copies": "4", "--folds": "2", "--max-findings": "12", "--workers": "1"},
     "demo": {"--scenes": "3", "--workers": "1", "--no-open": None},
     "benchmark score": {"--draws": "50"},
 }

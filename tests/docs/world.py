@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..toy import logits, picture, scene
 
-N = 16
+N = 12
 YARD = """name = "yard"
 void = [255]
 
@@ -113,6 +113,4 @@ def network(path: Path, grey: dict[int, float], channels: int) -> None:
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
     )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path)
-    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))

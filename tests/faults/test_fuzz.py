@@ -9,20 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dubio.core.errors import InputError, printable
-from dubio.core.files import read_json
 from dubio.core.run import Run
 from dubio.data.classmap import load_class_map
 from dubio.data.folders import open_folders
 from dubio.data.images import image_size, read_image
-from dubio.data.masks import detect_encoding, read_mask
+from dubio.data.masks import detect_encoding
 from dubio.data.predictions import open_predictions
-from dubio.data.score_files import load_scores
-from dubio.data.scores import ScoreFormat, detect_scores, read_scores
+from dubio.data.scores import read_scores
 from dubio.data.spaces import load_space
 from dubio.errors.audit import AuditOptions, collect
 from dubio.errors.store import is_whole, load_work
@@ -33,25 +30,10 @@ from dubio.models.maps import read_maps, write_maps
 
 from ..toy import SPACE, TOML, logits, scene
 from .conftest import audit_options, run_cli
+from .fuzzing import COMMON, FMT, VERDICTS, a_mask, survive
 
 # Libraries warn of what they overlook; the command line keeps that from the user.
 pytestmark = pytest.mark.filterwarnings("ignore")
-FMT = ScoreFormat(None, "chw", "logits", "float32", 3)
-COMMON = settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=50,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-VERDICTS = {
-    "format": 1,
-    "run": "0123456789abcdef",
-    "verdicts": [
-        {"finding": 3, "image_id": "a", "x0": 4, "y0": 5, "x1": 60, "y1": 70, "kind": "missing",
-         "verdict": "accepted", "time": "2026-01-31T12:00:00.000Z"}
-    ],
-}  # fmt: skip
 
 
 class Files(dict):
@@ -98,12 +80,6 @@ def work(tmp_path_factory, sound):
     return Files((p.name, p.read_bytes()) for p in root.iterdir() if p.is_file())
 
 
-def a_mask(path):
-    found = read_mask(path, SPACE, unknown="void")
-    assert found.ndim == 2
-    assert found.max(initial=0) <= SPACE.void_index
-
-
 def an_image(path):
     found = read_image(path)
     assert found.dtype == np.uint8
@@ -143,19 +119,6 @@ CUTS = st.floats(0, 1, exclude_max=True)
 FLIPS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=8)
 
 
-def survive(reader, path, content):
-    """A result, or an error in words that hold on one line."""
-    path.write_bytes(content)
-    try:
-        reader(path)
-    except InputError as error:
-        text = str(error)
-        assert text == printable(text)
-        assert path.name in text
-        return str(error)
-    return ""
-
-
 @pytest.mark.parametrize("name", list(READERS))
 @COMMON
 @given(share=CUTS)
@@ -187,69 +150,6 @@ def test_random_bytes_behind_a_sound_start(work, tmp_path, name, junk, start):
 @given(names=st.lists(st.sampled_from(list(READERS)), min_size=2, max_size=2, unique=True))
 def test_one_kind_under_the_name_of_another(work, tmp_path, names):
     survive(READERS[names[0]], tmp_path / names[0], work[names[1]])
-
-
-@COMMON
-@given(content=st.one_of(st.binary(max_size=60), st.text(max_size=40).map(lambda t: t.encode())))
-def test_json_of_any_bytes(tmp_path, content):
-    survive(read_json, tmp_path / "any.json", content)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@COMMON
-@given(key=st.sampled_from(list(VERDICTS["verdicts"][0])), value=JSON)
-def test_a_verdict_with_any_value(tmp_path, key, value):
-    data = {**VERDICTS, "verdicts": [{**VERDICTS["verdicts"][0], key: value}]}
-    survive(read_verdicts, tmp_path / "verdicts.json", json.dumps(data).encode())
-
-
-@COMMON
-@given(
-    where=st.sampled_from(["name", "classes", "void", "void_colors", "encodings", "classes_of"]), value=JSON
-)
-def test_a_label_space_with_any_value(tmp_path, where, value):
-    data = {**SPACE.to_dict(), where: value}
-    survive(load_space, tmp_path / "space.json", json.dumps(data).encode())
-
-
-HEADER = st.fixed_dictionaries(
-    {
-        "dtype": st.sampled_from(["F16", "F32", "F64", "BF16", "I8", "?"]) | JSON,
-        "shape": st.lists(st.integers(-2, 2**62), max_size=4) | JSON,
-        "data_offsets": st.lists(st.integers(-8, 2**62), max_size=3) | JSON,
-    }
-)
-
-
-@COMMON
-@given(header=st.dictionaries(st.text(max_size=5), HEADER | JSON, max_size=2), body=st.binary(max_size=64))
-def test_safetensors_with_any_header(tmp_path, header, body):
-    text = json.dumps(header).encode()
-    content = len(text).to_bytes(8, "little") + text + body
-    survive(load_scores, tmp_path / "s.safetensors", content)
-
-
-DTYPES = st.sampled_from(
-    ["<f2", "<f4", ">f4", "<f8", "<i4", "|b1", "|O", "<U3", "<M8[s]", "<c8", "|V4", "<f16"]
-)
-
-
-@COMMON
-@given(dtype=DTYPES, shape=st.lists(st.integers(0, 2**40), max_size=5), fortran=st.booleans())
-def test_npy_with_any_header(tmp_path, dtype, shape, fortran):
-    text = (
-        f"{{'descr': '{dtype}', 'fortran_order': {fortran}, 'shape': {tuple(shape)!r}, }}".ljust(117) + "\n"
-    )
-    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(96)
-    survive(lambda p: read_scores(p, FMT), tmp_path / "s.npy", content)
-    survive(lambda p: detect_scores([p], 3), tmp_path / "s.npy", content)
-    survive(a_mask, tmp_path / "m.npy", content)
 
 
 @pytest.mark.parametrize("name", ["mask.png", "mask.tif", "palette.png", "photo.jpg", "photo.tif"])
