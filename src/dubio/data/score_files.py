@@ -90,6 +90,13 @@ def _load_npz(path: Path, key: str | None) -> npt.NDArray[Any]:
             if mapped is not None:
                 return mapped
         with archive.open(member) as file:
+            # Before numpy makes room for what the header claims.
+            shape, _, dtype = _npy_header(file)
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
+                raise InputError(
+                    f"holds a truncated array '{member.filename}'", path=path, remedy=_WRITE_AGAIN
+                )
+        with archive.open(member) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
