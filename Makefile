@@ -45,6 +45,8 @@ bench: $(VENV)/.test  ## measure the claims on speed and quality
 	$(UV) --editable '.[bench]'
 	$(BIN)/python benchmarks/regions.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/reviewed.py
+	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/claims.py
 
 constraints: $(BIN)/uv  ## renew the pinned versions

@@ -128,7 +128,7 @@ def test_truncated_anywhere(work, tmp_path, name, share):
     survive(READERS[name], tmp_path / name, content[: int(share * len(content))])
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name != "findings.parquet"])
+@pytest.mark.parametrize("name", list(READERS))
 @COMMON
 @given(flips=FLIPS)
 def test_flipped_bits_anywhere(work, tmp_path, name, flips):

@@ -276,8 +276,15 @@ def report(screen: Screen, result: AuditResult) -> None:
             f"(best other score {base:.2f}), AUROC {s.quality['auroc']:.2f}, "
             f"calibration error {s.quality['ece']:.3f}"
         )
+    if s.found_wrong or s.found_fine:
+        screen.say(
+            f"verdicts of earlier audits: {s.found_wrong} places of this one were found wrong, "
+            f"{s.found_fine} were found fine and are not listed again"
+        )
     if result.quarantine:
-        screen.warn(f"{len(result.quarantine)} images were left out; see {result.path / 'quarantine.json'}")
+        count = len(result.quarantine)
+        left_out = "1 image was" if count == 1 else f"{count} images were"
+        screen.warn(f"{left_out} left out; see {result.path / 'quarantine.json'}")
     screen.result(
         f"report: {result.report}",
         {

@@ -94,6 +94,8 @@ def _show(screen: Screen, summary: PredictSummary, options: dict[str, Any]) -> N
             data[name] = None if math.isnan(value) else value
         rows.append(("pixel accuracy against the labels", summary.tally.accuracy))
         rows.append(("mean IoU against the labels", summary.tally.mean_iou))
+    if summary.damaged:
+        screen.warn(f"{summary.damaged} images were predicted again: files of an earlier run were damaged")
     for outcome in summary.bad[:5]:
         screen.warn(outcome.fault)
     if len(summary.bad) > 5:

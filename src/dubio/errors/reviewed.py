@@ -131,7 +131,7 @@ def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
     runs: list[npt.NDArray[np.int32]] = []
     rows: list[npt.NDArray[np.float32]] = []
     files: list[Path] = []
-    for folder in map(Path, folders):
+    for folder in map(_audit_in, map(Path, folders)):
         evidence, verdicts = folder / EVIDENCE, folder / "verdicts.json"
         if not evidence.is_file():
             raise InputError(
@@ -157,6 +157,12 @@ def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
             rows.append(np.asarray(told, np.float32))
     x = np.array(rows, np.float32).reshape(-1, len(FEATURES))
     return Reviewed(tuple(names), np.array(accepted, bool), tuple(runs), x, fingerprint(files))
+
+
+def _audit_in(folder: Path) -> Path:
+    """The audit in the folder of a demo, or the folder itself."""
+    inner = folder / "audit"
+    return inner if not (folder / EVIDENCE).is_file() and (inner / EVIDENCE).is_file() else folder
 
 
 def _evidence(path: Path) -> dict[tuple[object, ...], dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dubio.core.errors import InputError
-from dubio.core.files import read_json
+from dubio.core.files import plain_reason, read_json
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.core.records import Dataset, Sample
 from dubio.data.manifest import NAME, Manifest, open_manifest
@@ -132,8 +132,10 @@ def read_findings(path: Path) -> list[Finding]:
         raise InputError("doesn't exist", path=path, remedy="let the audit run to its end")
     try:
         return from_table(pq.read_table(path))
-    except (pa.ArrowException, OSError, TypeError, ValueError) as error:
-        raise InputError(f"is no table of findings ({error})", path=path) from error
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"is no table of findings ({plain_reason(error)})", path=path, remedy="run the audit again"
+        ) from error
 
 
 def read_summary(path: Path) -> dict[str, Any]:

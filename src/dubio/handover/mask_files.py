@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dubio.core.errors import InputError
-from dubio.core.files import writing
+from dubio.core.files import plain_reason, writing
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.data.encodings import RGB, Unknown, unpack, with_nonzero, written_colors
 from dubio.data.masks import decode_stored, read_mask, write_mask
@@ -80,7 +80,7 @@ def copy_file(source: Path, target: Path) -> Path:
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise InputError(f"can't be read ({error.strerror})", path=source) from error
+        raise InputError(f"can't be read ({plain_reason(error)})", path=source) from error
     with writing(target) as part:
         part.write_bytes(data)
     return target

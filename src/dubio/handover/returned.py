@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.core.files import read_json
+from dubio.core.files import plain_reason, read_json
 from dubio.core.records import Dataset
 from dubio.data.manifest import image_folder
 from dubio.errors.opinions import Decision
@@ -162,7 +162,7 @@ def read_data(path: Path, member: str | None = None) -> bytes:
                 raise InputError(f"holds an unreasonably large {member}", path=path)
             return archive.read(names[0])
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InputError(f"can't be read ({getattr(error, 'strerror', None) or error})", path=path) from error
+        raise InputError(f"can't be read ({plain_reason(error)})", path=path) from error
 
 
 def json_of(path: Path, member: str | None = None) -> Any:

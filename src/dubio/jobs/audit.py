@@ -71,7 +71,7 @@ def audit(
         say: called with sentences for the user.
 
     Returns:
-        An :class:`AuditResult`; on disk ``findings.parquet``, ``images.parquet``, ``regions.parquet``,
+        The result; on disk ``findings.parquet``, ``images.parquet``, ``regions.parquet``,
         ``evidence.parquet``, ``summary.json``, ``quarantine.json`` (if any), ``dataset.json``,
         ``pictures/`` and ``report.html``.
 
@@ -81,14 +81,12 @@ def audit(
     options = options or AuditOptions()
     reviewed = read_reviewed(options.reviewed) if options.reviewed else None
     run = Run(out, "audit", {"data": dataset.root, "set": dataset.name, **asdict(options)})
-    kept = collect(dataset, source, run, options, workers=workers, strict=strict, progress=progress)
+    kept = collect(dataset, source, run, options, workers=workers, strict=strict, progress=progress, say=say)
     for name, why in sorted(kept.quarantine.items())[:5]:
         say(f"left out {name}: {why}")
     found = _score(kept, dataset, options, workers, reviewed)
     if found.note:
         say(found.note)
-    if reviewed is not None:
-        say(_review_note(reviewed, found))
     scores = score_images(kept.works, found, folds=options.folds, seed=options.seed)
     findings = choose(
         kept.works,
@@ -134,14 +132,6 @@ def _score(
         error_rate=options.error_rate,
         workers=workers,
         reviewed=reviewed,
-    )
-
-
-def _review_note(reviewed: Reviewed, found: Found) -> str:
-    wrong, fine = int((found.verdict > 0).sum()), int((found.verdict < 0).sum())
-    return (
-        f"{len(reviewed)} verdicts of earlier audits are used: {wrong} places of this one were found wrong, "
-        f"{fine} were found fine and are not listed again"
     )
 
 

@@ -44,14 +44,18 @@ def draw_findings(
         by_image.setdefault(finding.image_id, []).append(finding)
     samples = {s.image_id: s for s in dataset}
     shard_of = {w.image_id: s for w, s in zip(kept.works, kept.shards, strict=True)}
-    names = sorted(by_image, key=lambda name: (str(shard_of[name]), name))
+    shards = sorted({shard_of[name] for name in by_image})
 
-    def job(name: str) -> list[tuple[int, str]]:
-        work = next(w for w in load_work(shard_of[name], maps=True) if w.image_id == name)
-        return _draw(samples[name], dataset, work.pred, by_image[name], run.path)
+    def job(shard: Path) -> list[tuple[int, str]]:
+        return [
+            made
+            for work in load_work(shard, maps=True)
+            if work.image_id in by_image
+            for made in _draw(samples[work.image_id], dataset, work.pred, by_image[work.image_id], run.path)
+        ]
 
-    done = map_ordered(job, names, workers=workers)
-    steps = done if progress is None else progress(done, len(names), "drawing")
+    done = map_ordered(job, shards, workers=workers)
+    steps = done if progress is None else progress(done, len(shards), "drawing")
     picture = {number: path for part in steps for number, path in part}
     return [replace(f, picture=picture.get(f.finding)) for f in findings]
 
@@ -63,18 +67,24 @@ def draw_images(
     samples = {s.image_id: s for s in dataset}
     shard_of = {w.image_id: s for w, s in zip(kept.works, kept.shards, strict=True)}
     names = table.column("image_id").to_pylist()
+    first = names[:SHOWN_IMAGES]
+    # a shard is read once for all its images
+    shards = sorted({shard_of[name] for name in first})
 
-    def job(item: tuple[int, str]) -> str | None:
-        rank, name = item
-        work = next(w for w in load_work(shard_of[name], maps=True) if w.image_id == name)
-        label, image = _layers(samples[name], dataset)
-        path = f"pictures/image-{rank:03d}.jpg"
-        save_strip(whole(dataset.space, image, label, work.pred), run.path / path)
-        return path
+    def job(shard: Path) -> dict[str, str]:
+        wanted = {name: rank for rank, name in enumerate(first, start=1) if shard_of[name] == shard}
+        made = {}
+        for work in load_work(shard, maps=True):
+            if work.image_id in wanted:
+                path = f"pictures/image-{wanted[work.image_id]:03d}.jpg"
+                label, image = _layers(samples[work.image_id], dataset)
+                save_strip(whole(dataset.space, image, label, work.pred), run.path / path)
+                made[work.image_id] = path
+        return made
 
-    first = list(enumerate(names[:SHOWN_IMAGES], start=1))
-    paths: list[str | None] = [*map_ordered(job, first, workers=workers)]
-    paths += [None] * (len(names) - len(paths))
+    done = map_ordered(job, shards, workers=workers)
+    path_of = {name: path for made in done for name, path in made.items()}
+    paths = [path_of.get(name) for name in names]
     return table.append_column("picture", pa.array(paths, pa.string()))
 
 

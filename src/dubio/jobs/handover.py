@@ -70,7 +70,7 @@ def export_run(
         progress: wraps iterables to show progress (corrected masks take a while).
 
     Returns:
-        An :class:`ExportResult`.
+        The ``ExportResult``.
 
     Raises:
         InputError: no such run, nothing to hand over, or the folder holds something else.

@@ -77,7 +77,7 @@ def import_verdicts(
         deleted: what a shape means that was exported to CVAT and is gone.
 
     Returns:
-        An :class:`ImportResult`.
+        The ``ImportResult``.
 
     Raises:
         InputError: no such run or file, a file can't be understood, or nothing in it fits the run.
