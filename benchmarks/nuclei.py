@@ -61,7 +61,7 @@ def corrections(nuclei: Path, space: LabelSpace) -> tuple[Truth, list[dict]]:
         number[kept] = np.arange(1, len(kept) + 1)
         maps[row["id"]] = number[ids]
         for k in kept:
-            rows, cols = ndimage.find_objects(ids == k)[0]
+            rows, cols = ndimage.find_objects((ids == k).astype(int))[0]
             now, right = (int(m[ids == k].mean() > 0.5) for m in (a, b))
             box = (cols.start, rows.start, cols.stop, rows.stop)
             errors.append(TruthError(row["id"], int(number[k]), "real", right, now, int(size[k]), box))
