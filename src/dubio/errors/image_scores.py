@@ -4,7 +4,9 @@ The table ``images.parquet`` (format 1), most suspect image first:
 
 ===================  ==================================================================
 ``image_id``         image
-``score``            probability that its label holds an error (a fault, a region or a slip)
+``score``            suspicion, 0 … 1. From 0.5 on the label looks more like one with a fault of the whole
+                     than like the others; below, it is half the probability that a region or a slip
+                     of a few pixels is wrong
 ``fault``            probability of a fault of the whole label; null if nothing was learned
 ``fault_kind``       ``unlabelled``, ``shifted``, ``mirrored`` or ``renamed``: what it looks like
 ``expected_errors``  expected number of wrong regions
@@ -44,6 +46,11 @@ MIN_IMAGES = 12
 # A slip of a few pixels makes a label wrong, but not worth a look before a region does: k specks count
 # as an error of probability _SPECK * k / (k + _SPECKS).
 _SPECK, _SPECKS = 0.3, 3.0
+# From this score on a label looks more like a faulty copy than like the labels as given.
+_LIKE = 0.5
+# Shares of the planted faults at which the share of real ones is read off. They are told apart so well that
+# a threshold most of them pass is still a high one; real faults are often milder than planted ones.
+_LEVELS = (0.5, 0.7, 0.8, 0.9)
 # From this probability on a fault of the whole label is said in words.
 SHOWN_FAULT = 0.2
 _LOOKS = {
@@ -59,7 +66,7 @@ class ImageScores:
     """Scores of all images, in the order of the works.
 
     Attributes:
-        score: ``(n,)`` probability that the label holds an error.
+        score: ``(n,)`` suspicion: 0.5 … 1 faults of the whole, below half the probability of another error.
         fault: ``(n,)`` probability of a whole-image fault; NaN if nothing was learned.
         kind: ``(n,)`` position in :data:`FAULTS` of the fault that it looks most like.
         expected: ``(n,)`` expected number of wrong regions; NaN where probabilities aren't calibrated.
@@ -86,14 +93,15 @@ def score_images(works: Sequence[ImageWork], found: Found, *, folds: int = 5, se
         seed: seed.
     """
     n = len(works)
-    fault, kind, quality = _faults(works, folds, seed)
+    like, fault, kind, quality = _faults(works, folds, seed)
     clean, expected = np.zeros(n), np.zeros(n)
     p = np.clip(np.nan_to_num(found.probability), 0, 0.999)
     np.add.at(clean, found.image, np.log1p(-p))
     np.add.at(expected, found.image, p)
     specks = np.array([w.whole.specks[0] for w in works], np.float64)
     slip = _SPECK * specks / (specks + _SPECKS)
-    score = 1 - np.exp(clean) * (1 - np.nan_to_num(fault)) * (1 - slip)
+    other = 1 - np.exp(clean) * (1 - slip)
+    score = np.where(np.nan_to_num(like) >= _LIKE, _LIKE + (1 - _LIKE) * like, _LIKE * other)
     if found.evidence is None:
         # nothing is calibrated: the mean doubt ranks images, as the label-free ranking does regions
         score = np.array([np.nan_to_num(w.whole.x[FEATURES.index("doubt")]) for w in works])
@@ -103,9 +111,10 @@ def score_images(works: Sequence[ImageWork], found: Found, *, folds: int = 5, se
 
 def _faults(
     works: Sequence[ImageWork], folds: int, seed: int
-) -> tuple[Floats, npt.NDArray[np.int64], dict[str, float]]:
+) -> tuple[Floats, Floats, npt.NDArray[np.int64], dict[str, float]]:
+    """Score of a planted fault, probability of a real one, kind that it looks like, quality."""
     n = len(works)
-    nothing = np.full(n, np.nan), np.zeros(n, np.int64), dict[str, float]()
+    nothing = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int64), dict[str, float]()
     counts = Counter(int(k) for w in works for k in w.whole.kinds)
     if n < MIN_IMAGES or sum(counts.values()) < n:
         return nothing
@@ -134,7 +143,8 @@ def _faults(
     score = expit(a * z + b)
     odds = score[:n] / (1 - score[:n]) * float(weight[~y].sum() / weight[y].sum())
     evidence = Evidence.collect(z[y], owner, z[:n], np.arange(n), n)
-    return error_probability(odds, evidence.share()), looks.argmax(1), _quality(score, y, weight)
+    fault = error_probability(odds, evidence.share(levels=_LEVELS))
+    return score[:n], fault, looks.argmax(1), _quality(score, y, weight)
 
 
 def _trees(seed: int) -> BoostedTrees:

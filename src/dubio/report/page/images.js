@@ -13,8 +13,8 @@ function imageCard(row, rank) {
     h("div", { class: "image-words" },
       h("span", { class: "image-name" }, h("span", { class: "number" }, `${rank}`), " ", h("bdi", {}, row.image_id)),
       h("p", {}, row.reason),
-      h("span", { class: "score", title: `probability that the label holds an error ${row.score}` },
-        h("small", {}, "an error in it"), h("b", {}, probability(row.score)), shareBar(row.score, { strong: true, label: `probability ${probability(row.score)}` })),
+      h("span", { class: "score", title: `suspicion ${row.score}; from 0.5 on the label looks wrong as a whole` },
+        h("small", {}, "suspicion"), h("b", {}, probability(row.score)), shareBar(row.score, { strong: true, label: `suspicion ${probability(row.score)}` })),
       row.findings ? h("button", { type: "button", class: "quiet", onclick: () => onlyImage(row.image_id) }, `See its ${plural(row.findings, "finding")}`) : null));
 }
 
