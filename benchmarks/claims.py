@@ -107,7 +107,8 @@ def nuclei(results: dict[str, Any]) -> str:
     faults, first = sum(r["faults"] for r in runs), sum(r["among_first"] for r in runs)
     lines += [
         f"Whole-image faults put into some images (most objects unlabelled, label shifted, label of another "
-        f"image; {len(runs)} seed{'s' * (len(runs) > 1)}): {first} of {faults} are among the first images of their list.",
+        f"image; {len(runs)} seed{'s' * (len(runs) > 1)}): {first} of {faults} "
+        "are among the first images of their list.",
         "",
         "| images, whole-image faults | average precision |",
         "|---|---|",
@@ -138,7 +139,8 @@ def speed(results: dict[str, Any]) -> str:
 def reviewed(results: dict[str, Any]) -> str:
     runs = {r["seed"] for r in results["runs"]}
     lines = [
-        f"Factor by which the expected number of errors misses the planted one, {len(runs)} seed{'s' * (len(runs) > 1)}; "
+        f"Factor by which the expected number of errors misses the planted one, "
+        f"{len(runs)} seed{'s' * (len(runs) > 1)}; "
         "in how many seeds the 90 % interval holds it; average precision among what was not judged.",
         "",
         "| verdicts | factor before | after | intervals that hold, before | after | AP of the rest before "
