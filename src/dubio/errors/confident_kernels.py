@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dubio.regions.fastmath import exp_negative
+from dubio.uncertainty.fastmath import exp_negative
 
 # Bits of a float32 that are dropped to number the histogram's bins: neighbours differ by 0.1 %.
 SHIFT = 13

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dubio.regions.fastmath import exp_negative, log_positive
+from dubio.uncertainty.fastmath import exp_negative, log_positive
 
 _F = np.float32
 _ZERO, _ONE = _F(0.0), _F(1.0)

@@ -1,0 +1,1 @@
+"""Per-pixel uncertainty: what the class scores say of their own reliability."""
