@@ -206,7 +206,7 @@ def join_samples(samples: Sequence[LogitSample]) -> LogitSample:
             first.pairs,
         ):
             raise InputError(
-                f"the samples of {other.image_ids[0]} and {first.image_ids[0]} have other channels or classes",
+                f"samples of {other.image_ids[0]} and {first.image_ids[0]} differ in channels or classes",
                 remedy="join what one model said in one label space",
             )
     ids = [name for s in samples for name in s.image_ids]

@@ -104,4 +104,7 @@ def score_columns(scores: npt.NDArray[Any], logits: bool, n_classes: int) -> Pix
         block = np.ascontiguousarray(scores[:, part], np.float32)
         pieces = [a[part] for a in (pred, *out)]
         (kernels.logit_block if logits else kernels.probability_block)(block, *pieces)
-    return PixelScores(pred.astype(np.uint16), *out[:5], out[5] if logits else None, n_classes)
+    doubt, entropy, closeness, square, top, *lse = out
+    return PixelScores(
+        pred.astype(np.uint16), doubt, entropy, closeness, square, top, lse[0] if lse else None, n_classes
+    )
