@@ -10,6 +10,9 @@ import click
 COMMANDS = {
     "demo": ("demo", "The whole tour on scenes that come with it; ends in a report."),
     "audit": ("audit", "Find the label errors of a segmentation data set."),
+    "reliability": ("reliability", "Can I trust this model here? Accuracy, calibration, OOD over domains."),
+    "calibrate": ("calibrate", "Fit calibrators, and say where they help and where they don't."),
+    "extract": ("extract", "Sample logits with their labels, and features, for fitting and comparing."),
     "benchmark": ("benchmark", "Plant known label errors, and score lists that were made on them."),
     "export": ("export", "Hand findings over: corrected masks, annotation tools, tables."),
     "import": ("import_", "Read verdicts on findings back from files and annotation tools."),

@@ -61,6 +61,10 @@ _DATA = (
 )
 
 
+# What can be said of a model beside its file.
+MODEL_DETAILS = _MODEL[1:]
+
+
 def model_options(command: Command) -> Command:
     """Add the options of a model."""
     return add_options(command, _MODEL)

@@ -118,6 +118,55 @@ class SegPrediction:
         return int(array.shape[-2]), int(array.shape[-1])
 
 
+@dataclass(frozen=True)
+class RawScores:
+    """What a model itself says of an image: its own channels, before any calibrator and class map.
+
+    Args:
+        scores: ``(K, H, W)`` floats.
+        kind: what they are.
+        pairs: class index that each channel counts as, -1 for none; ``None``: channel = class.
+        n_classes: number of classes of the label space.
+    """
+
+    scores: npt.NDArray[Any]
+    kind: ScoreKind
+    pairs: tuple[int, ...] | None
+    n_classes: int
+
+
+class ScoreCalibrator(Protocol):
+    """A fitted calibrator of class scores, as sources of predictions apply it."""
+
+    @property
+    def stage(self) -> str:
+        """``"logits"``: works on the model's own channels; ``"probabilities"``: on the label space."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What it wants beside scores: ``"image"``, ``"features"``."""
+        ...
+
+    def transform_map(
+        self,
+        logits: npt.NDArray[np.float32],
+        *,
+        image: npt.NDArray[np.uint8] | None = None,
+        features: npt.NDArray[np.float32] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Calibrated logits of ``(K, H, W)`` logits (or log-probabilities)."""
+        ...
+
+    def describe(self) -> list[str]:
+        """Sentences for the user."""
+        ...
+
+    def key(self) -> Any:
+        """Plain data that changes with what it does."""
+        ...
+
+
 class PredictionSource(Protocol):
     """Anything that can say what a model thinks of an image: score files, a network, a past run."""
 

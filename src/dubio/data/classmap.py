@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,18 +75,8 @@ class ClassMap:
                 f"scores of shape {scores.shape} for the {len(self.source)} classes of '{self.source.name}'",
                 remedy="name the model's label space",
             )
-        rest = len(self.target)
-        pairs = [rest if p < 0 else p for p in self.pairs] + [rest] * extra
-        out = np.zeros((rest + (rest in pairs), *scores.shape[1:]), np.float32)
-        if kind == "probabilities":
-            for channel, pair in zip(scores, pairs, strict=True):
-                out[pair] += channel
-            return out
-        top = scores.max(axis=0).astype(np.float32)
-        for channel, pair in zip(scores, pairs, strict=True):
-            out[pair] += np.exp(channel - top)
-        out /= out.sum(axis=0)
-        return out
+        pairs = tuple(self.pairs) + (-1,) * extra
+        return map_channels(scores, kind, pairs, len(self.target))
 
     def apply_label_map(self, indices: IndexMap) -> IndexMap:
         """Turn source indices ``(H, W)`` into target indices; what has no counterpart becomes void."""
@@ -108,6 +99,33 @@ class ClassMap:
             names = ", ".join(self.source.names[s] for s in self.unmapped)
             lines.append(f"without a counterpart (void where they win): {names}")
         return lines
+
+
+def map_channels(
+    scores: npt.NDArray[Any], kind: ScoreKind, pairs: Sequence[int], n_classes: int
+) -> npt.NDArray[np.float32]:
+    """Sum the probabilities of channels ``(K, H, W)`` that count as the same class.
+
+    Args:
+        scores: ``(K, H, W)`` floats.
+        kind: logits go through the softmax first.
+        pairs: class index per channel, -1 for none.
+        n_classes: number of classes ``C``.
+
+    Returns:
+        ``(C, H, W)`` float32 probabilities, ``(C + 1, H, W)`` if a channel counts as nothing.
+    """
+    goal = [n_classes if p < 0 else p for p in pairs]
+    out = np.zeros((n_classes + (n_classes in goal), *scores.shape[1:]), np.float32)
+    if kind == "probabilities":
+        for channel, pair in zip(scores, goal, strict=True):
+            out[pair] += channel
+        return out
+    top = scores.max(axis=0).astype(np.float32)
+    for channel, pair in zip(scores, goal, strict=True):
+        out[pair] += np.exp(channel - top)
+    out /= out.sum(axis=0)
+    return out
 
 
 def builtin_maps() -> list[str]:

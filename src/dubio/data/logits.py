@@ -7,7 +7,7 @@ features; the image id is inside the file, so that nothing is paired by the orde
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class LogitSample:
         pairs: ``(K,)`` class index that each channel counts as, -1 for none (the class map);
             ``None``: channel number = class number.
         features: ``(n_images, D)`` float32 features of each image, or ``None``.
+        places: ``(N,)`` row-major index of each pixel in its image, or ``None``.
+        sizes: ``(n_images, 2)`` height and width of each image, or ``None``.
 
     Raises:
         InputError: shapes or values that contradict each other.
@@ -50,7 +52,9 @@ class LogitSample:
     image_ids: tuple[str, ...]
     n_classes: int
     pairs: tuple[int, ...] | None = None
-    features: Floats | None = field(default=None)
+    features: Floats | None = None
+    places: npt.NDArray[np.int64] | None = None
+    sizes: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         n, k = self.logits.shape
@@ -92,6 +96,8 @@ class LogitSample:
             image=new[self.image[rows]],
             image_ids=tuple(self.image_ids[i] for i in keep),
             features=None if self.features is None else self.features[keep],
+            places=None if self.places is None else self.places[rows],
+            sizes=None if self.sizes is None else self.sizes[keep],
         )
 
 
@@ -130,8 +136,22 @@ def log_scores(scores: npt.NDArray[Any], kind: str) -> Floats:
     return np.maximum(np.log(np.maximum(values, np.exp(np.float32(_LOG_FLOOR)))), np.float32(_LOG_FLOOR))
 
 
-def write_sample(path: str | Path, sample: LogitSample, *, places: npt.NDArray[np.int64], seed: int) -> None:
+def write_sample(
+    path: str | Path,
+    sample: LogitSample,
+    *,
+    places: npt.NDArray[np.int64],
+    seed: int,
+    size: tuple[int, ...],
+) -> None:
     """Write the sample of one image (compressed NPZ; logits as float16).
+
+    Args:
+        path: the file.
+        sample: of one image.
+        places: ``(N,)`` row-major indices of the pixels.
+        seed: by which they were chosen.
+        size: height and width of the label.
 
     Raises:
         InputError: the file can't be written, or the sample is of several images.
@@ -147,6 +167,7 @@ def write_sample(path: str | Path, sample: LogitSample, *, places: npt.NDArray[n
         "places": places,
         "n_classes": np.int64(sample.n_classes),
         "seed": np.int64(seed),
+        "size": np.asarray(size, np.int64),
     }
     if sample.pairs is not None:
         arrays["pairs"] = np.asarray(sample.pairs, np.int64)
@@ -179,6 +200,8 @@ def read_sample(path: str | Path) -> LogitSample:
             n_classes=int(found["n_classes"]),
             pairs=None if pairs is None else tuple(int(p) for p in pairs),
             features=None if features is None else features.astype(np.float32)[None],
+            places=found["places"].astype(np.int64),
+            sizes=found["size"].astype(np.int64)[None],
         )
     except FileNotFoundError as error:
         raise InputError("doesn't exist", path=path) from error
@@ -224,7 +247,14 @@ def join_samples(samples: Sequence[LogitSample]) -> LogitSample:
         n_classes=first.n_classes,
         pairs=first.pairs,
         features=np.concatenate(whole) if same else None,
+        places=_all([s.places for s in samples]),
+        sizes=_all([s.sizes for s in samples]),
     )
+
+
+def _all(arrays: Sequence[npt.NDArray[np.int64] | None]) -> npt.NDArray[np.int64] | None:
+    there = [a for a in arrays if a is not None]
+    return np.concatenate(there) if len(there) == len(arrays) else None
 
 
 def read_samples(folder: str | Path) -> LogitSample:

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from dubio.core.errors import InputError
 from dubio.core.files import fingerprint
 from dubio.core.labelspace import LabelSpace
-from dubio.core.records import Dataset, Sample, SegPrediction
+from dubio.core.records import Dataset, RawScores, Sample, SegPrediction
 from dubio.data.classmap import ClassMap, load_class_map
 from dubio.data.folders import match_with_notes
 from dubio.data.infer import spread
 from dubio.data.masks import detect_encoding, read_mask
+from dubio.data.relabel import to_prediction
 from dubio.data.resize import resize_indices, resize_scores
 from dubio.data.score_files import SCORE_SUFFIXES, load_scores
 from dubio.data.scores import ScoreFormat, detect_scores, read_scores
@@ -65,6 +66,28 @@ class FilePredictions:
             "pairs": None if self.class_map is None else list(self.class_map.pairs),
         }
 
+    def read_raw(self, sample: Sample, size: tuple[int, int] | None = None) -> RawScores | None:
+        """The scores of one sample in the model's own channels; ``None`` if there is no file.
+
+        Raises:
+            InputError: the file can't be used, or holds a label map.
+        """
+        path = self.files.get(sample.image_id)
+        if path is None:
+            return None
+        if self.scores is None:
+            raise InputError("is a label map without scores", path=path, remedy="give class scores")
+        try:
+            scores = read_scores(path, self.scores)
+            if size is not None and scores.shape[1:] != tuple(size):
+                scores = resize_scores(scores, size, self.scores.kind)
+        except InputError as error:
+            raise InputError(error.fault, path=error.path or path, remedy=error.remedy) from error
+        pairs: tuple[int, ...] | None = None
+        if self.class_map is not None:
+            pairs = self.class_map.pairs + (-1,) * (len(scores) - len(self.class_map.pairs))
+        return RawScores(scores, self.scores.kind, pairs, len(self.target))
+
     def read(self, sample: Sample, size: tuple[int, int] | None = None) -> SegPrediction | None:
         """Read the prediction of one sample.
 
@@ -83,22 +106,13 @@ class FilePredictions:
         path = self.files.get(sample.image_id)
         if path is None:
             return None
+        if self.scores is not None:
+            raw = self.read_raw(sample, size)
+            return None if raw is None else to_prediction(raw, image_id=sample.image_id)
         try:
-            if self.scores is None:
-                return self._read_label_map(path, sample, size)
-            return self._read_scores(path, sample, size, self.scores)
+            return self._read_label_map(path, sample, size)
         except InputError as error:
             raise InputError(error.fault, path=error.path or path, remedy=error.remedy) from error
-
-    def _read_scores(
-        self, path: Path, sample: Sample, size: tuple[int, int] | None, fmt: ScoreFormat
-    ) -> SegPrediction:
-        scores, kind = read_scores(path, fmt), fmt.kind
-        if size is not None and scores.shape[1:] != tuple(size):
-            scores = resize_scores(scores, size, kind)
-        if self.class_map is not None:
-            scores, kind = self.class_map.apply(scores, kind), "probabilities"
-        return SegPrediction(len(self.target), scores=scores, kind=kind, image_id=sample.image_id)
 
     def _read_label_map(self, path: Path, sample: Sample, size: tuple[int, int] | None) -> SegPrediction:
         indices = read_mask(path, self.model_space, self.encoding)

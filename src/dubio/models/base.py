@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from dubio.core.files import fingerprint
 from dubio.core.labelspace import LabelSpace
 from dubio.core.records import ScoreKind
 from dubio.models.card import Layer, ModelCard
+from dubio.models.layers import Tap
 from dubio.models.pixels import Floats
 from dubio.models.probe import Finding, probe
 
@@ -78,6 +79,10 @@ class Runtime(Protocol):
         """Run a batch ``(B, 3, H, W)``; the output as the network gives it."""
         ...
 
+    def tap(self, layer: str | None, card: ModelCard) -> Tap:
+        """Reach an inner layer; ``None``: the last stage of the backbone."""
+        ...
+
 
 class Network:
     """A runtime with a card: implements :class:`SegModel`.
@@ -137,13 +142,20 @@ class Network:
         return scores
 
     def _raw(self, batch: Floats, card: ModelCard, *, amp: bool = False) -> npt.NDArray[Any]:
+        return self.apply(lambda part: self.runtime.forward(part, card, amp=amp), batch)
+
+    def apply(self, run: Callable[[Floats], npt.NDArray[Any]], batch: Floats) -> npt.NDArray[Any]:
+        """Run a batch in the pieces that the file takes, one thread at a time where it must be so.
+
+        Args:
+            run: runs a piece on the runtime; gives one row per image.
+            batch: ``(B, 3, H, W)``.
+        """
         step = self.runtime.batch
         with self._lock:
             if step is None or len(batch) == step:
-                return self.runtime.forward(batch, card, amp=amp)
-            return np.concatenate(
-                [self.runtime.forward(part, card, amp=amp)[:count] for part, count in _pieces(batch, step)]
-            )
+                return run(batch)
+            return np.concatenate([run(part)[:count] for part, count in _pieces(batch, step)])
 
     def describe(self) -> list[str]:
         """Sentences on what was detected and assumed."""

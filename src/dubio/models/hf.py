@@ -14,6 +14,7 @@ from dubio.core.errors import InputError, MissingExtraError
 from dubio.core.files import read_json
 from dubio.core.labelspace import LabelSpace
 from dubio.models.card import IMAGENET_MEAN, IMAGENET_STD, Layer, ModelCard
+from dubio.models.layers import Tap
 from dubio.models.pixels import Floats
 from dubio.models.torchdev import device_line, forward, pick_device, require_torch
 
@@ -91,7 +92,21 @@ class TransformersFolder:
 
     def forward(self, batch: Floats, card: ModelCard, *, amp: bool) -> npt.NDArray[Any]:
         """Run a batch ``(B, 3, H, W)``."""
-        return forward(lambda pixels: self._model(pixel_values=pixels), batch, self._device, amp=amp)
+        return forward(self._call, batch, self._device, amp=amp)
+
+    def _call(self, pixels: Any) -> Any:
+        return self._model(pixel_values=pixels)
+
+    def tap(self, layer: str | None, card: ModelCard) -> Tap:
+        """Reach a module of the network; the default is the last hidden map of its backbone."""
+        from dubio.models.torch_layers import backbone_of, hooked
+
+        if layer is None:
+            name, run = backbone_of(self._model)
+            why = "the backbone's last hidden map"
+        else:
+            name, why, run = layer, "named", hooked(self._model, layer, self._call)
+        return Tap(name, why, lambda batch, _card, amp: forward(run, batch, self._device, amp=amp))
 
 
 def _space(config: Mapping[str, Any], path: Path) -> LabelSpace:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 from dubio.engine.map import cpu_count
 from dubio.models.card import Layer, ModelCard
+from dubio.models.layers import TRIAL, Tap
 from dubio.models.pixels import Floats
 
 METADATA_KEY = "dubio"
@@ -55,14 +56,19 @@ class OnnxRuntime:
             providers.insert(
                 0, ("CUDAExecutionProvider", {"device_id": int(number) if number.isdigit() else 0})
             )
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path),
+
+        def start(model: str | bytes) -> Any:
+            return onnxruntime.InferenceSession(
+                model,
                 options,
                 providers=providers,
                 # Falling back from CPU to CPU only prints a banner on standard output.
                 enable_fallback=int(len(providers) > 1),
             )
+
+        self._start = start
+        try:
+            self._session = start(str(path))
         except Exception as error:
             raise InputError(
                 f"isn't a readable ONNX file ({_reason(error)})", path=path, remedy="export or copy it again"
@@ -115,19 +121,30 @@ class OnnxRuntime:
 
     def forward(self, batch: Floats, card: ModelCard, *, amp: bool) -> npt.NDArray[Any]:
         """Run a batch ``(B, 3, H, W)``; ``amp`` has no meaning here: the file fixes the precision."""
-        if card.layout == "nhwc":
-            batch = np.moveaxis(batch, 1, -1)
-        wanted = _TYPES[self._input.type]
-        if wanted is np.uint8:
-            batch = np.clip(np.rint(batch), 0, 255)
         names = [o.name for o in self._session.get_outputs()]
         name = card.output_name or names[0]
         if name not in names:
             raise InputError(
                 f"has no output '{name}'", path=self.files[0], remedy="it has " + ", ".join(names)
             )
+        return self._run(self._session, name, batch, card)
+
+    def tap(self, layer: str | None, card: ModelCard) -> Tap:
+        """Reach an inner tensor; the graph is cut after it."""
+        from dubio.models.onnx_layers import cut
+
+        size = card.input_size(*TRIAL)
+        name, why, session = cut(self.files[0], layer, size, last=card.layout == "nhwc", start=self._start)
+        return Tap(name, why, lambda batch, card, _amp: self._run(session, name, batch, card))
+
+    def _run(self, session: Any, output: str, batch: Floats, card: ModelCard) -> npt.NDArray[Any]:
+        if card.layout == "nhwc":
+            batch = np.moveaxis(batch, 1, -1)
+        wanted = _TYPES[self._input.type]
+        if wanted is np.uint8:
+            batch = np.clip(np.rint(batch), 0, 255)
         try:
-            (result,) = self._session.run([name], {self._input.name: np.ascontiguousarray(batch, wanted)})
+            (result,) = session.run([output], {self._input.name: np.ascontiguousarray(batch, wanted)})
         except Exception as error:
             raise InputError(
                 f"can't be run on a batch of shape {batch.shape} ({_reason(error)})",

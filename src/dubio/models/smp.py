@@ -13,6 +13,7 @@ from dubio.core.errors import InputError, MissingExtraError
 from dubio.core.files import read_json, write_json, writing
 from dubio.models.card import Layer, ModelCard
 from dubio.models.encoder_file import load_encoder, weights_file
+from dubio.models.layers import Tap
 from dubio.models.pixels import Floats
 from dubio.models.torchdev import device_line, forward, pick_device, require_torch
 
@@ -181,3 +182,14 @@ class SmpCheckpoint:
     def forward(self, batch: Floats, card: ModelCard, *, amp: bool) -> npt.NDArray[Any]:
         """Run a batch ``(B, 3, H, W)``."""
         return forward(self._network, batch, self._device, amp=amp)
+
+    def tap(self, layer: str | None, card: ModelCard) -> Tap:
+        """Reach a module of the network; the default is the last map of its encoder."""
+        from dubio.models.torch_layers import hooked, map_of
+
+        encoder: Any = self._network.encoder
+        if layer is None:
+            name, why, run = "encoder", "the encoder's last map", lambda batch: map_of(encoder(batch))
+        else:
+            name, why, run = layer, "named", hooked(self._network, layer, self._network)
+        return Tap(name, why, lambda batch, _card, amp: forward(run, batch, self._device, amp=amp))

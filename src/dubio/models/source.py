@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
-from dubio.core.records import Sample, SegPrediction
+from dubio.core.records import RawScores, Sample, ScoreCalibrator, SegPrediction
+from dubio.data.relabel import to_prediction
 from dubio.models.base import SegModel
 from dubio.models.card import Size
 from dubio.models.inference import predict_scores
-from dubio.models.pixels import Image
+from dubio.models.pixels import Floats, Image
 
 if TYPE_CHECKING:
     from dubio.data.classmap import ClassMap
+    from dubio.models.features import FeatureExtractor
 
 
 class ModelSource:
@@ -30,6 +32,8 @@ class ModelSource:
         overlap: share by which windows overlap; default: the card's.
         batch_size: the most images or windows in one run.
         amp: mixed precision on a GPU.
+        calibrator: applied to the network's scores (see :mod:`dubio.calibration`).
+        features: what gives a calibrator the features that it needs; default: the network's own.
 
     Raises:
         InputError: the network's classes and the label space don't fit together.
@@ -45,8 +49,12 @@ class ModelSource:
         overlap: float | None = None,
         batch_size: int = 8,
         amp: bool = False,
+        calibrator: ScoreCalibrator | None = None,
+        features: FeatureExtractor | None = None,
     ) -> None:
         self.model = model
+        self.calibrator = calibrator
+        self._features = features
         self.space = space or model.space or numbered_space(model.n_channels)
         self.window, self.overlap, self.batch_size, self.amp = window, overlap, batch_size, amp
         self.class_map = _choose_map(model, self.space, class_map)
@@ -64,6 +72,8 @@ class ModelSource:
         if self.window is not None:
             share = self.model.card.overlap if self.overlap is None else self.overlap
             lines.append(f"sliding window: {self.window[0]} x {self.window[1]}, overlap {share:g}")
+        if self.calibrator is not None:
+            lines.extend(f"calibrated: {line}" for line in self.calibrator.describe())
         return lines
 
     def key(self) -> Any:
@@ -76,6 +86,7 @@ class ModelSource:
             "window": self.window,
             "overlap": self.overlap,
             "amp": self.amp,
+            "calibrator": None if self.calibrator is None else self.calibrator.key(),
         }
 
     def read(self, sample: Sample, size: Size | None) -> SegPrediction | None:
@@ -107,6 +118,39 @@ class ModelSource:
             images: each ``(H, W, 3)`` uint8 RGB.
             sizes: height and width of each prediction; ``None``: the image's own.
         """
+        out = []
+        for image_id, image, raw in zip(ids, images, self.raw(images, sizes), strict=True):
+            wanted = self.calibrator is not None and "features" in self.calibrator.needs
+            features = self.image_features(image) if wanted else None
+            out.append(
+                to_prediction(
+                    raw, calibrator=self.calibrator, image=image, features=features, image_id=image_id
+                )
+            )
+        return out
+
+    def image_features(self, image: Image) -> Floats:
+        """Pooled features ``(D,)`` of an image (see :class:`dubio.models.features.FeatureExtractor`).
+
+        Raises:
+            InputError: the network has no layer that looks like the end of a backbone.
+        """
+        if self._features is None:
+            from dubio.models.base import Network
+            from dubio.models.features import FeatureExtractor
+
+            if not isinstance(self.model, Network):
+                raise InputError("features are wanted, which this model can't give")
+            self._features = FeatureExtractor(self.model)
+        return self._features.pooled([image])[0]
+
+    def raw(self, images: Sequence[Image], sizes: Sequence[Size | None] | None = None) -> list[RawScores]:
+        """What the network itself says, before calibrator and class map; see :meth:`predict`."""
+        pairs = None if self.class_map is None else self.class_map.pairs
+        scores = self._run(images, sizes)
+        return [RawScores(s, self.model.kind, _filled(pairs, len(s)), len(self.space)) for s in scores]
+
+    def _run(self, images: Sequence[Image], sizes: Sequence[Size | None] | None) -> list[Floats]:
         found = predict_scores(
             self.model,
             images,
@@ -116,13 +160,7 @@ class ModelSource:
             batch_size=self.batch_size,
             amp=self.amp,
         )
-        out = []
-        for image_id, raw in zip(ids, found, strict=True):
-            scores, kind = raw, self.model.kind
-            if self.class_map is not None:
-                scores, kind = self.class_map.apply(raw, kind), "probabilities"
-            out.append(SegPrediction(len(self.space), scores=scores, kind=kind, image_id=image_id))
-        return out
+        return found
 
 
 def numbered_space(count: int) -> LabelSpace:
@@ -133,6 +171,11 @@ def numbered_space(count: int) -> LabelSpace:
     """
     classes = [{"id": n, "name": f"class {n}"} for n in range(count)]
     return LabelSpace.from_dict({"name": "unnamed", "classes": classes, "void": [max(255, count)]})
+
+
+def _filled(pairs: tuple[int, ...] | None, count: int) -> tuple[int, ...] | None:
+    """A class map for all channels: what comes after the named ones counts as nothing."""
+    return None if pairs is None else pairs + (-1,) * (count - len(pairs))
 
 
 def _choose_map(model: SegModel, space: LabelSpace, wanted: Any) -> ClassMap | None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from dubio.core.errors import InputError
 from dubio.models.card import Layer, ModelCard
+from dubio.models.layers import TRIAL, Tap
 from dubio.models.pixels import Floats
 from dubio.models.torchdev import device_line, forward, pick_device, require_torch
 
@@ -71,6 +72,13 @@ class TorchProgram:
     def forward(self, batch: Floats, card: ModelCard, *, amp: bool) -> npt.NDArray[Any]:
         """Run a batch ``(B, 3, H, W)``."""
         return forward(self._module, batch, self._device, amp=amp)
+
+    def tap(self, layer: str | None, card: ModelCard) -> Tap:
+        """Reach a node of the program, by its name or its module's."""
+        from dubio.models.torch_layers import stopped
+
+        name, why, run = stopped(self._module, layer, card.input_size(*TRIAL), self._device)
+        return Tap(name, why, lambda batch, _card, amp: forward(run, batch, self._device, amp=amp))
 
 
 def refuse_pickles(path: Path) -> None:

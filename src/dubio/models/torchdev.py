@@ -73,6 +73,8 @@ def forward(
         with torch.inference_mode(), context:
             out = module(torch.from_numpy(np.ascontiguousarray(batch)).to(device, non_blocking=True))
             return np.asarray(first_tensor(out).float().cpu().numpy())
+    except InputError:
+        raise
     except torch.cuda.OutOfMemoryError as error:
         raise InputError(
             "the GPU's memory is too small", remedy="lower --batch-size or set --window"

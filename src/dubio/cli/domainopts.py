@@ -1,0 +1,237 @@
+"""Options that name domains and models, for the commands on reliability and calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dubio.cli.modelopts import MODEL_DETAILS, Command, add_options
+from dubio.cli.specs import Spec, parse_spec
+from dubio.core.errors import InputError
+
+if TYPE_CHECKING:
+    from dubio.core.records import ScoreCalibrator
+    from dubio.data.domains import Domain
+    from dubio.jobs.candidates import Candidate
+
+_DATA_KEYS = {
+    "images",
+    "labels",
+    "layout",
+    "split",
+    "label-space",
+    "encoding",
+    "role",
+    "unknown",
+    "leave-out",
+}
+_MODEL_KEYS = {
+    "space", "class-map", "card", "input-scale", "mean", "std", "channels", "input-size", "window", "overlap",
+    "output", "calibrator", "device",
+}  # fmt: skip
+_SCORE_KEYS = {"model", "kind", "layout", "key", "space", "class-map", "calibrator"}
+
+_DOMAINS = (
+    click.option(
+        "--data", "data", multiple=True, metavar="NAME=DIR[?…]",
+        help="A domain: root of a data set, the first is the source. Options after '?', joined by '&': "
+        "split, layout, label-space, encoding, images and labels (folders in DIR), role=calibration|test "
+        "(published scenes), unknown and leave-out (classes), and any tag: condition=fog. Repeatable.",
+    ),
+    click.option("--by", metavar="TAG", help="Split every data set by a tag: condition, scene, city …"),
+    click.option(
+        "--corrupt", "corrupt", multiple=True, metavar="KIND:SEVERITIES",
+        help="Add the source under a corruption: fog:3, noise:1-5, imagenet-c:3, all:1,3,5. Repeatable.",
+    ),
+)  # fmt: skip
+_MODELS = (
+    click.option(
+        "--model", "models", multiple=True, metavar="[NAME=]FILE[?…]",
+        help="A model: ONNX file, torch program, transformers folder or dubio checkpoint. Options after '?': "
+        "card, space, class-map, input-size=HxW, window, calibrator=FILE … Repeatable.",
+    ),
+    click.option(
+        "--scores", "scores", multiple=True, metavar="[DATA=]DIR[?…]",
+        help="Class scores in files instead of a model, for the domain DATA. Options: model=NAME, kind, key, "
+        "space, class-map, calibrator=FILE. Repeatable.",
+    ),
+)  # fmt: skip
+
+
+def domain_options(command: Command) -> Command:
+    """Add the options that name domains and models."""
+    return add_options(command, (*_DOMAINS, *_MODELS, *MODEL_DETAILS))
+
+
+def open_domains(options: dict[str, Any], *, seed: int = 0) -> list[Domain]:
+    """Open the domains that the options name; the first is the source.
+
+    Raises:
+        InputError: none, two of one name, or one that can't be read.
+    """
+    from dubio.data.corrupt import parse_corruptions
+    from dubio.data.domains import corrupted
+    from dubio.data.protocols import split_by
+
+    specs = [parse_spec(text) for text in options["data"]]
+    if not specs:
+        raise InputError("no data are given", remedy="name them with --data NAME=DIR")
+    domains = [_domain(spec, options) for spec in specs]
+    if options["by"]:
+        domains = [
+            _part(d, name, part) for d in domains for name, part in split_by(d.dataset, options["by"]).items()
+        ]
+    for text in options["corrupt"]:
+        domains += corrupted(domains[0], parse_corruptions(text), seed=seed)
+    names = [d.name for d in domains]
+    double = next((n for n in names if names.count(n) > 1), None)
+    if double is not None:
+        raise InputError(f"two domains are called '{double}'", remedy="name them: --data NAME=DIR")
+    return domains
+
+
+def _part(domain: Domain, name: str, dataset: Any) -> Domain:
+    from dataclasses import replace
+
+    return replace(domain, name=f"{domain.name} {name}", dataset=dataset, of=domain.name)
+
+
+def _domain(spec: Spec, options: dict[str, Any]) -> Domain:
+    from dubio.data.domains import Domain
+    from dubio.data.layouts import open_dataset, open_folders
+    from dubio.data.protocols import load_protocol, published_split, where
+    from dubio.data.spaces import load_space
+
+    given = spec.options
+    named = given.get("label-space") or options.get("label_space")
+    space = load_space(named) if named else None
+    if "labels" in given:
+        images = given.get("images")
+        dataset = open_folders(
+            labels=spec.place / given["labels"],
+            images=None if images is None else spec.place / images,
+            space=space,
+            encoding=given.get("encoding"),
+        )
+    else:
+        dataset = open_dataset(
+            spec.place, layout=given.get("layout"), split=given.get("split"), space=space,
+            encoding=given.get("encoding"),
+        )  # fmt: skip
+    protocol: str | None = None
+    unlisted: tuple[int, ...] = ()
+    if "role" in given:
+        rules = load_protocol(dataset.name)
+        if dataset.encoding == rules.unknown_encoding and rules.unknown:
+            protocol = rules.name
+        unlisted = rules.leave_out_of(dataset.space)
+        dataset = published_split(dataset, given["role"])  # type: ignore[arg-type]  # it checks the role
+    tags = {key: spec.names(key) for key in given if key not in _DATA_KEYS}
+    if tags:
+        dataset = where(dataset, tags)
+    classes = {
+        key: tuple(dataset.space.index_of(n) for n in spec.names(key)) for key in ("unknown", "leave-out")
+    }
+    return Domain(
+        spec.title,
+        dataset,
+        unknown=classes["unknown"],
+        protocol=protocol,
+        leave_out=classes["leave-out"] or unlisted,
+    )
+
+
+def open_candidates(options: dict[str, Any]) -> list[Candidate]:
+    """Open the models that the options name.
+
+    Raises:
+        InputError: none, two of one name, or one that can't be used.
+    """
+    found = [_network(parse_spec(text), options) for text in options["models"]]
+    found += _files([parse_spec(text) for text in options["scores"]], options)
+    if not found:
+        raise InputError("no model is given", remedy="name one with --model, or scores with --scores")
+    names = [c.name for c in found]
+    double = next((n for n in names if names.count(n) > 1), None)
+    if double is not None:
+        raise InputError(f"two models are called '{double}'", remedy="name them: --model NAME=FILE")
+    return found
+
+
+def _network(spec: Spec, options: dict[str, Any]) -> Candidate:
+    from dubio.jobs.candidates import NetworkCandidate
+    from dubio.models.load import load_model
+
+    spec.only(_MODEL_KEYS, "a model")
+    given = spec.options
+
+    def one(key: str, option: str | None = None) -> Any:
+        return given.get(key) or options.get(option or key.replace("-", "_")) or None
+
+    window = spec.size("window") or options["window"] or None
+    overlap = (spec.numbers("overlap") or (options["overlap"],))[0]
+    model = load_model(
+        spec.place,
+        card=one("card"),
+        space=one("space", "model_space"),
+        input_scale=one("input-scale"),
+        mean=spec.numbers("mean") or options["mean"] or None,
+        std=spec.numbers("std") or options["std"] or None,
+        channels=one("channels"),
+        size=spec.size("input-size") or options["input_size"] or None,
+        window=window,
+        overlap=overlap,
+        output=one("output"),
+        device=one("device"),
+    )
+    return NetworkCandidate(
+        spec.title,
+        model,
+        class_map=one("class-map"),
+        calibrator=_calibrator(given.get("calibrator") or options.get("calibrator")),
+        window=window,
+        overlap=overlap,
+        amp=bool(options["amp"]),
+    )
+
+
+def _files(specs: list[Spec], options: dict[str, Any]) -> list[Candidate]:
+    from dubio.data.spaces import load_space
+    from dubio.jobs.candidates import FileCandidate
+
+    by_model: dict[str, list[Spec]] = {}
+    for spec in specs:
+        spec.only(_SCORE_KEYS, "a folder of scores")
+        by_model.setdefault(spec.options.get("model", "scores"), []).append(spec)
+    found: list[Candidate] = []
+    for name, group in by_model.items():
+        first = group[0].options
+        space = first.get("space") or options.get("model_space")
+        chosen = {
+            "class_map": first.get("class-map") or options.get("class_map"),
+            "model_space": load_space(space) if space else None,
+            "kind": first.get("kind", "auto"),
+            "layout": first.get("layout", "auto"),
+            "key": first.get("key"),
+        }
+        folders = {spec.name or _only_domain(options): spec.place for spec in group}
+        calibrator = _calibrator(first.get("calibrator") or options.get("calibrator"))
+        found.append(FileCandidate(name, folders, chosen, calibrator))
+    return found
+
+
+def _only_domain(options: dict[str, Any]) -> str:
+    titles = [parse_spec(text).title for text in options["data"]]
+    if len(titles) != 1:
+        raise InputError("there are several domains", remedy="say whose scores: --scores DATA=DIR")
+    return titles[0]
+
+
+def _calibrator(path: str | Path | None) -> ScoreCalibrator | None:
+    if path is None:
+        return None
+    from dubio.calibration.files import load_calibrator
+
+    return load_calibrator(path)
