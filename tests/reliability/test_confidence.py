@@ -49,7 +49,9 @@ def test_norms_are_ordered(rows):
     assert -1e-12 <= l1 <= l2 + 1e-12
     assert l2 <= largest + 1e-12
     assert largest <= 1 + 1e-12
-    assert abs(p.astype(float).mean() - right.mean()) <= l1 + 1e-9, "the overall gap is the least there can be"
+    assert abs(p.astype(float).mean() - right.mean()) <= l1 + 1e-9, (
+        "the overall gap is the least there can be"
+    )
     assert abs(p.astype(float).mean() - right.mean()) <= ks_error(p, right) + 1e-9
 
 

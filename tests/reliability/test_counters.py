@@ -43,10 +43,10 @@ def test_defect_of_torchmetrics_that_ours_does_not_have():
     """Their bins are float32: adding one to 2^24 changes nothing."""
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchmetrics.functional.classification.calibration_error")
-    n = 2**24 + 2**23
+    n = 2**24 + 2**22
     confidence = torch.full((n,), 0.9)
     right = torch.zeros(n)
     right[::2] = 1
     edges = torch.linspace(0, 1, 16)
     theirs = float(functional._ce_compute(confidence, right, edges, norm="l1"))
-    assert abs(theirs - 0.4) > 0.05, "fixed upstream: say so in the docs"
+    assert abs(theirs - 0.4) > 0.02  # truth 0.4; if this fails, they fixed it: say so in the docs

@@ -50,9 +50,9 @@ def test_aurc_is_the_mean_over_random_orders_of_ties(rows, seed):
     assert r.excess_aurc >= -1e-12
 
 
-@given(worlds, worlds)
+@given(worlds)
 @settings(max_examples=40, deadline=None)
-def test_only_the_order_of_scores_matters(rows, _):
+def test_only_the_order_of_scores_matters(rows):
     score, wrong, r = split(rows)
     other = Ranking.of(np.exp(score) * 3 - 1, wrong)
     assert other.compute() == pytest.approx(r.compute(), nan_ok=True)
@@ -145,17 +145,18 @@ def test_bins_cover_their_edges(binning):
     assert (np.diff(values_of(binning)) >= 0).all()
 
 
-@pytest.mark.parametrize(("binning", "low"), [(UNIT, 0.0), (REAL, -5.0)])
-def test_a_histogram_ranks_nearly_as_well(binning, low):
+@pytest.mark.parametrize("binning", [UNIT, REAL])
+def test_a_histogram_ranks_nearly_as_well(binning):
     rng = np.random.default_rng(2)
-    score = (low + (1 - low) * rng.random(20000) ** 4).astype(np.float32)
+    score = rng.random(20000) ** 4 if binning is UNIT else rng.normal(-12, 4, 20000)
+    score = score.astype(np.float32)
     wrong = rng.random(20000) < 0.1 + 0.5 * (score > np.median(score))
     state, half = RankingState(binning), RankingState(binning)
     state.update(score[:7000], wrong[:7000].astype(np.uint8))
     half.update(score[7000:], wrong[7000:].astype(np.uint8))
     state.merge(half)
     exact = Ranking.of(score, wrong).compute()
-    assert state.errors().compute() == pytest.approx(exact, abs=1e-3)
+    assert state.errors().compute() == pytest.approx(exact, abs=2e-3)
 
 
 def test_unknown_pixels_are_positives_of_their_own():

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -145,6 +146,13 @@ class Calibrator(BaseEstimator):
         data, arrays = self.state()
         header = {"params": self.get_params(), "notes": self.notes_, "state": data}
         files.write(path, type(self).__name__, header, arrays, self.storage)
+
+    def key(self) -> Any:
+        """Plain data that changes with what the calibrator does (for resumed runs)."""
+        self.check_fitted()
+        data, arrays = self.state()
+        sums = {name: sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for name, a in arrays.items()}
+        return {"kind": type(self).__name__, "params": self.get_params(), "state": data, "arrays": sums}
 
     def check_fitted(self) -> None:
         """Raise :class:`InputError` if there is nothing to apply yet."""

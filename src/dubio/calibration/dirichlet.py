@@ -35,7 +35,7 @@ class DirichletCalibration(ProbabilityCalibrator):
         bias_: ``(L,)`` float32.
 
     >>> logits = np.array([[2.0, 0.0], [0.0, 2.0]] * 50)
-    >>> found = DirichletCalibration().fit(logits, np.array([0, 1, 0, 0] * 25))
+    >>> found = DirichletCalibration().fit(logits, np.array([0, 1, 0, 0, 0, 0, 0, 0, 0, 0] * 10))
     >>> found.predict_proba(logits[:2]).argmax(axis=1).tolist()
     [0, 0]
     """

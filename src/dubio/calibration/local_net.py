@@ -1,8 +1,8 @@
 """The network of local temperature scaling (Ding et al., ICCV 2021); needs torch.
 
 Eight convolutions of the logits (four candidates for the temperature, three gates, a gate of the image) and
-one of the image, 5 x 5, dilated by 2, one output each. A tree of sigmoid gates mixes the candidates. The eight
-are one convolution here, with eight outputs.
+one of the image, 5 x 5, dilated by 2, one output each. A tree of sigmoid gates mixes the candidates. Here the
+eight are one convolution with eight outputs.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def train(
     centred = sample.logits - sample.logits.mean(axis=1, keepdims=True)
     net = TemperatureNet(sample.logits.shape[1], recipe.image_branch, scale=max(float(centred.std()), 1e-3))
     net.start(derive_seed(recipe.seed, "gates"))
-    device = torch.device(recipe.device)
+    device = _device(recipe.device)
     net = net.to(device)
     belongs = torch.as_tensor(sample.targets == np.arange(n_classes)[:, None], device=device)
     judge = _Judge(items, validation, belongs, device)
@@ -100,6 +100,15 @@ def train(
             break
     net.load_state_dict(best)
     return Trained(net.cpu().eval(), plain, nll, epoch)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"there is no device '{name}'", remedy="choose cpu or cuda") from error
+    return device
 
 
 def _sample(

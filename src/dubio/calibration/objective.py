@@ -100,17 +100,11 @@ def best_temperature_nll(problem: Problem, bounds: tuple[float, float]) -> float
 
     a, b = max(found.x - _STEP_IN, low), min(found.x + _STEP_IN, high)
     at_a, at_b = slope(a), slope(b)
-    if at_a < 0 < at_b:
-        best = float(brentq(slope, a, b, xtol=1e-9))
-    elif at_a >= 0 and a == low:
-        best = float(low)
-    elif at_b <= 0 and b == high:
-        best = float(high)
-    else:
-        best = float(found.x)
-    t = float(np.exp(best))
-    t = min(max(t, bounds[0]), bounds[1])
-    return t if problem.temperature(t)[0] < problem.temperature(1.0)[0] else 1.0
+    inner = float(brentq(slope, a, b, xtol=1e-9)) if at_a < 0 < at_b else float(found.x)
+    # a bound wins a tie: where the pixels are told apart perfectly, the NLL is flat to the last digit
+    choices = [*bounds, float(np.exp(inner))]
+    best = choices[int(np.argmin([problem.temperature(t)[0] for t in choices]))]
+    return best if problem.temperature(best)[0] < problem.temperature(1.0)[0] else 1.0
 
 
 def grid(step: float) -> npt.NDArray[np.float64]:

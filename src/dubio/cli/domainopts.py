@@ -12,7 +12,10 @@ from dubio.cli.specs import Spec, parse_spec
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dubio.core.records import ScoreCalibrator
+    from dubio.data.altered import Alteration
     from dubio.data.domains import Domain
     from dubio.jobs.candidates import Candidate
 
@@ -43,7 +46,8 @@ _DOMAINS = (
     click.option("--by", metavar="TAG", help="Split every data set by a tag: condition, scene, city …"),
     click.option(
         "--corrupt", "corrupt", multiple=True, metavar="KIND:SEVERITIES",
-        help="Add the source under a corruption: fog:3, noise:1-5, imagenet-c:3, all:1,3,5. Repeatable.",
+        help="Add the source under a corruption: fog:3, noise:1-5, imagenet-c:3, all:1,3,5; or a chain of "
+        "the published operations: chain=t1,3 or chain=random_2. Repeatable.",
     ),
 )  # fmt: skip
 _MODELS = (
@@ -71,7 +75,6 @@ def open_domains(options: dict[str, Any], *, seed: int = 0) -> list[Domain]:
     Raises:
         InputError: none, two of one name, or one that can't be read.
     """
-    from dubio.data.corrupt import parse_corruptions
     from dubio.data.domains import corrupted
     from dubio.data.protocols import split_by
 
@@ -84,12 +87,22 @@ def open_domains(options: dict[str, Any], *, seed: int = 0) -> list[Domain]:
             _part(d, name, part) for d in domains for name, part in split_by(d.dataset, options["by"]).items()
         ]
     for text in options["corrupt"]:
-        domains += corrupted(domains[0], parse_corruptions(text), seed=seed)
+        domains += corrupted(domains[0], alterations(text), seed=seed)
     names = [d.name for d in domains]
     double = next((n for n in names if names.count(n) > 1), None)
     if double is not None:
         raise InputError(f"two domains are called '{double}'", remedy="name them: --data NAME=DIR")
     return domains
+
+
+def alterations(text: str) -> Sequence[Alteration]:
+    """Corruptions, or with ``chain=`` a chain of the published operations."""
+    from dubio.data.altered import Chained
+    from dubio.data.corrupt import parse_chain, parse_corruptions
+
+    if text.startswith("chain="):
+        return [Chained(text.removeprefix("chain="), parse_chain(text.removeprefix("chain=")))]
+    return parse_corruptions(text)
 
 
 def _part(domain: Domain, name: str, dataset: Any) -> Domain:

@@ -16,8 +16,6 @@ from dubio.cli.domainopts import domain_options, open_candidates, open_domains
 @click.option("--pixels", type=click.IntRange(-1), default=20_000, show_default=True,
               help="Pixels per image, drawn without void ones; as published. -1: all.")  # fmt: skip
 @click.option("--features", is_flag=True, help="Also the network's pooled features of each image.")
-@click.option("--maps", "stride", type=click.IntRange(1), metavar="STRIDE",
-              help="Also whole maps of logits at every so many pixels.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Seed of the pixels; the same seed draws the same pixels for every model.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
@@ -53,8 +51,7 @@ def command(**options: Any) -> None:
             folder = run.path / "logits" / _place(candidate.name) / _place(domain.name)
             extraction = Extraction(
                 candidate, domain, folder, pixels=options["pixels"], seed=options["seed"],
-                features=options["features"], stride=options["stride"], workers=options["workers"],
-                strict=options["strict"],
+                features=options["features"], workers=options["workers"], strict=options["strict"],
             )  # fmt: skip
             text = f"{candidate.name} on {domain.name}"
             done = list(screen.progress(extraction.work(), len(domain), text))

@@ -118,8 +118,8 @@ def report(screen: Screen, result: ReliabilityResult) -> None:
                 "KS",
                 "NLL",
                 "PRR",
-                "OOD AUROC",
-                "a stated 0.9 is",
+                "OOD",
+                "0.9 is",
             ),
             rows,
         )

@@ -155,7 +155,7 @@ class ScoreCalibrator(Protocol):
         image: npt.NDArray[np.uint8] | None = None,
         features: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """Calibrated logits of ``(K, H, W)`` logits (or log-probabilities)."""
+        """Calibrated ``(K, H, W)`` scores of its stage: logits of logits, probabilities of probabilities."""
         ...
 
     def describe(self) -> list[str]:

@@ -21,7 +21,7 @@ from dubio.data.protocols import unknown_mask
 from dubio.data.resize import ASPECT_TOLERANCE, check_aspect
 
 if TYPE_CHECKING:
-    from dubio.data.corrupt import Corruption
+    from dubio.data.altered import Alteration
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Domain:
 
     name: str
     dataset: Dataset
-    corruption: Corruption | None = None
+    corruption: Alteration | None = None
     of: str | None = None
     unknown: tuple[int, ...] = ()
     protocol: str | None = None
@@ -72,7 +72,8 @@ class Domain:
         space = self.dataset.space
         text = f"{self.name}: {len(self)} images, classes of '{space.name}'"
         if self.corruption is not None:
-            text += f", {self.of} under {self.corruption.name} of severity {self.corruption.severity}"
+            strength = f" of severity {self.corruption.severity}" if self.corruption.severity else ""
+            text += f", {self.of} under {self.corruption.name}{strength}"
         if self.unknown:
             text += f"; unknown: {', '.join(space.names[i] for i in self.unknown)}"
         if self.leave_out:
@@ -140,9 +141,10 @@ def read_item(domain: Domain, sample: Sample, *, with_image: bool) -> Item:
         if unknown is not None and domain.corruption.geometric:
             # moved along as a class of its own
             label = np.where(unknown, space.void_index + 1, label)
-        image, label = domain.corruption.apply(
+        image, moved = domain.corruption.apply(
             image, label, seed=domain.seed, image_id=sample.image_id, void=space.void_index
         )
+        label = label if moved is None else moved
         if unknown is not None and domain.corruption.geometric:
             unknown = label == space.void_index + 1
     if domain.unknown:
@@ -159,9 +161,14 @@ def without(domain: Domain, classes: Sequence[int]) -> Domain:
     return domain if more == domain.unknown else replace(domain, unknown=more)
 
 
-def corrupted(domain: Domain, corruptions: Sequence[Corruption], *, seed: int = 0) -> list[Domain]:
+def corrupted(domain: Domain, corruptions: Sequence[Alteration], *, seed: int = 0) -> list[Domain]:
     """The domain seen through each of the corruptions."""
     return [
-        replace(domain, name=f"{domain.name} {c.name} {c.severity}", corruption=c, of=domain.name, seed=seed)
+        replace(domain, name=f"{domain.name} {title_of(c)}", corruption=c, of=domain.name, seed=seed)
         for c in corruptions
     ]
+
+
+def title_of(corruption: Alteration) -> str:
+    """Name and severity of a corruption, for tables."""
+    return f"{corruption.name} {corruption.severity}" if corruption.severity else corruption.name

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dubio.core.records import RawScores, ScoreCalibrator, SegPrediction
 from dubio.data.classmap import map_channels
+from dubio.data.images import fit_image
 from dubio.data.logits import log_scores
 
 
@@ -52,6 +53,8 @@ def both_predictions(
     :func:`to_prediction`.
     """
     scores, kind, count = raw.scores, raw.kind, raw.n_classes
+    if calibrator is not None and "image" in calibrator.needs and image is not None:
+        image = fit_image(image, (int(scores.shape[1]), int(scores.shape[2])))
     if calibrator is not None and calibrator.stage == "logits":
         scores = calibrator.transform_map(log_scores(scores, kind), image=image, features=features)
         kind = "logits"
@@ -59,15 +62,15 @@ def both_predictions(
     if raw.pairs is not None:
         scores, kind = map_channels(scores, kind, raw.pairs, count), "probabilities"
     if calibrator is not None and calibrator.stage != "logits":
-        scores = calibrator.transform_map(_log_probabilities(scores, kind), image=image, features=features)
-        kind = "logits"
+        scores = calibrator.transform_map(_probabilities(scores, kind), image=image, features=features)
+        kind = "probabilities"
     mapped = SegPrediction(count, scores=scores, kind=kind, image_id=image_id)
     return mapped, own if raw.pairs is not None else mapped
 
 
-def _log_probabilities(scores: npt.NDArray[Any], kind: str) -> npt.NDArray[np.float32]:
-    values = log_scores(scores, kind)
+def _probabilities(scores: npt.NDArray[Any], kind: str) -> npt.NDArray[np.float32]:
+    values = np.asarray(scores, np.float32)
     if kind == "logits":
-        top = values.max(axis=0)
-        values = values - (top + np.log(np.exp(values - top).sum(axis=0)))
+        values = np.exp(values - values.max(axis=0))
+        values /= values.sum(axis=0)
     return values

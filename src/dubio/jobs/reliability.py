@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dubio.core.errors import InputError
 from dubio.core.files import write_json, writing
 from dubio.core.run import Run
-from dubio.data.domains import Domain
+from dubio.data.domains import Domain, title_of
 from dubio.jobs.candidates import Candidate, Uncovered
 from dubio.jobs.detectors import Detectors
 from dubio.jobs.examine import Examination, Variant, read_state
@@ -190,7 +190,7 @@ class Work:
             steps = self.progress(steps, len(domain), f"{candidate.name} on {domain.name}")
         for done in steps:
             if done.fault:
-                self._leave_out(domain, done.sample.image_id, done.fault)
+                self.leave_out(domain, done.sample.image_id, done.fault)
                 continue
             for name, shard in done.shards.items():
                 found[name].add(done.sample.image_id, read_state(shard))
@@ -199,7 +199,8 @@ class Work:
                 self.say(f"no image of '{domain.name}' could be examined with {variant.name}")
             self._keep(candidate, domain, variant, found[variant.name])
 
-    def _leave_out(self, domain: Domain, image_id: str, fault: str) -> None:
+    def leave_out(self, domain: Domain, image_id: str, fault: str) -> None:
+        """Note an image that can't be used."""
         if len(self.quarantine) < 5:
             self.say(f"left out {image_id}: {fault}")
         self.quarantine[f"{domain.name}: {image_id}"] = fault
@@ -252,11 +253,7 @@ class Work:
         for (model, name), cell in by_place.items():
             source = by_place[model, domains[0].name]
             domain = shown[name]
-            under = (
-                None
-                if domain.corruption is None
-                else f"{domain.corruption.name} {domain.corruption.severity}"
-            )
+            under = None if domain.corruption is None else title_of(domain.corruption)
             if cell is source:
                 cell["sentence"] = say_domain(cell, None)
                 continue

@@ -20,6 +20,7 @@ _LOW = (1 << SHIFT) - 1
 _MAGNITUDE = 0x7FFFFFFF
 _F = np.float32
 _ZERO, _ONE, _TINY = _F(0.0), _F(1.0), _F(1.2e-38)
+_VOID = _F(2.0)  # more than any probability
 
 
 @njit(**_OPTIONS)
@@ -128,6 +129,23 @@ def gather_probability(scores: Any, label: Any, out: Any) -> None:
         out[i] = log_positive(max(scores[given, i], _TINY)) if given < k else _F(np.nan)
 
 
+@njit(fastmath={"contract", "nsz", "reassoc"}, **_OPTIONS)
+def _first_bin(row: Any, lse: Any, void: Any, upper: Any, p: Any) -> tuple[Any, Any]:
+    """Probabilities of a class; number and sum of those in its first bin, where most are."""
+    if lse.size:
+        for i in range(row.size):
+            p[i] = exp_negative(min(row[i] - lse[i], _ZERO)) + void[i]
+    else:
+        for i in range(row.size):
+            p[i] = min(max(row[i], _ZERO), _ONE) + void[i]
+    n, total = _ZERO, _ZERO
+    for i in range(row.size):
+        first = p[i] <= upper
+        n += _ONE if first else _ZERO
+        total += p[i] if first else _ZERO
+    return n, total
+
+
 @njit(**_OPTIONS)
 def class_block(
     block: Any,  # (K, n) float32 logits or probabilities
@@ -140,32 +158,20 @@ def class_block(
     """Add the probability of every class to its uniform bins, right-closed."""
     _, n_class, n_bins = counts.shape
     n = label.size
-    p = np.empty(n, np.float32)
+    p, void = np.empty(n, np.float32), np.empty(n, np.float32)
     width = _F(n_bins)
+    upper = _ONE / width
+    for i in range(n):
+        void[i] = _VOID if outcome[i] > WRONG else _ZERO
     for c in range(n_class):
-        row = block[c]
-        if lse.size:
-            for i in range(n):
-                p[i] = exp_negative(min(row[i] - lse[i], _ZERO))
-        else:
-            for i in range(n):
-                p[i] = min(max(row[i], _ZERO), _ONE)
-        # most classes are nowhere near: their bin stays in registers
-        n_first, n_own, s_first = 0, 0, 0.0
+        few, total = _first_bin(block[c], lse, void, upper, p)
+        counts[0, c, 0] += np.int64(few)
+        sums[c, 0] += total
         for i in range(n):
-            if outcome[i] > WRONG:
-                continue
-            scaled = p[i] * width
-            own = 1 if label[i] == c else 0
-            if scaled <= _ONE:
-                n_first += 1
-                n_own += own
-                s_first += p[i]
-            else:
-                b = min(ceil(scaled) - 1, n_bins - 1)
+            if p[i] > upper and p[i] < _VOID:
+                b = min(ceil(p[i] * width) - 1, n_bins - 1)
                 counts[0, c, b] += 1
-                counts[1, c, b] += own
                 sums[c, b] += p[i]
-        counts[0, c, 0] += n_first
-        counts[1, c, 0] += n_own
-        sums[c, 0] += s_first
+                counts[1, c, b] += label[i] == c
+            elif label[i] == c and p[i] < _VOID:
+                counts[1, c, 0] += 1

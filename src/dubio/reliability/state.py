@@ -95,10 +95,10 @@ class ReliabilityState:
             InputError: sizes differ, the prediction is a label map only, or a score is not a number.
         """
         scores = pixel_scores(prediction)
-        if prediction.kind == "probabilities" and _sums_off(scores):
+        off = prediction.kind == "probabilities" and _sums_off(scores)
+        if off:
             prediction = _renormalised(prediction)
             scores = pixel_scores(prediction)
-            self.renormalised += 1
         try:
             outcome = judged(scores.pred, label, self.n_classes, unknown)
             more = self._checked_extra(extra or {}, scores)
@@ -111,12 +111,13 @@ class ReliabilityState:
         self.classwise.add(prediction, outcome, scores)
         for name in self.scores:
             value = scores.score(name)
-            if value is not None and name not in more:
+            if value is not None:
                 unit = name in _UNIT_SCORES
                 self._rank(name, unit_score(scores, name, channels) if unit else value, outcome)
         for name, value in more.items():
             self._rank(name, value, outcome)
         self.images += 1
+        self.renormalised += off
 
     def _checked_extra(self, extra: Extra, scores: PixelScores) -> dict[str, npt.NDArray[np.float32]]:
         if np.isnan(scores.doubt).any():

@@ -16,8 +16,8 @@ def gaussian_blur(image: Image, severity: int, rng: Rng, factor: float) -> Image
 
 def defocus_blur(image: Image, severity: int, rng: Rng, factor: float) -> Image:
     """Blur by a disk with a soft edge, as a lens out of focus does."""
-    radius, soft = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))[severity - 1]
-    radius, soft = radius * factor, max(soft, 0.5) * max(factor, 0.5)
+    pixels, alias = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))[severity - 1]
+    radius, soft = pixels * factor, max(alias * factor, 0.5)
     reach = int(np.ceil(radius + soft))
     steps = np.arange(-reach, reach + 1)
     disk = np.clip((radius + soft - np.hypot(*np.meshgrid(steps, steps))) / (2 * soft), 0, 1)

@@ -86,7 +86,7 @@ def _affine(
     moved = corners + rng.uniform(-reach, reach, (3, 2))
     ones = np.ones((3, 1))
     solved = np.linalg.lstsq(np.hstack([moved, ones]), corners, rcond=None)[0]
-    return solved[:2].T, solved[2]
+    return np.asarray(solved[:2].T, np.float64), np.asarray(solved[2], np.float64)
 
 
 def pull(

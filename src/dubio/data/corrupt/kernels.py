@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
-_compiled: Callable[[_Loop], _Loop] = njit(cache=True, nogil=True)
+
+
+def _compiled(loop: _Loop) -> _Loop:
+    """Compile a loop; numba's own decorator would hide its types."""
+    return cast(_Loop, njit(cache=True, nogil=True)(loop))
 
 
 @_compiled

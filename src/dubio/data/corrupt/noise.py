@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dubio.data.corrupt.arrays import F, Image, Rng, to_bytes
 
 

@@ -6,6 +6,7 @@ Layers (clouds, flakes, crystals, drops) are made at the scale of the parameters
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageDraw
 from scipy import ndimage
@@ -27,6 +28,7 @@ _GREY = np.array([0.299, 0.587, 0.114], F)
 _ICE = np.array([0.86, 0.94, 1.0], F)
 _MUD, _WATER = np.array([63, 42, 20], F), np.array([175, 238, 238], F)
 _NEEDLES, _CANVAS = 70, 512
+Place = npt.NDArray[np.float64]
 
 
 def brightness(image: Image, severity: int, rng: Rng, factor: float) -> Image:
@@ -77,10 +79,11 @@ def _ice(size: tuple[int, int], rng: Rng) -> Plane:
         _crystal(pen, place, float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.15, 0.55)) * _CANVAS, rng)
     needles = enlarge(np.asarray(picture, F) / F(255), size, "bilinear")
     haze = clouds(size, 1.6, max(short / 64, 1), rng)
-    return np.clip(F(0.15) + F(0.35) * haze * haze + F(0.85) * needles * (F(0.35) + haze), 0, 1)
+    ice = F(0.15) + F(0.35) * haze * haze + F(0.85) * needles * (F(0.35) + haze)
+    return np.clip(ice, 0, 1, out=ice)
 
 
-def _crystal(pen: ImageDraw.ImageDraw, start: Plane, angle: float, length: float, rng: Rng) -> None:
+def _crystal(pen: ImageDraw.ImageDraw, start: Place, angle: float, length: float, rng: Rng) -> None:
     """Draw a needle with side needles at 60 degrees, shorter towards its end."""
     tip = start + length * np.array([np.sin(angle), np.cos(angle)])
     _line(pen, start, tip, 2)
@@ -92,7 +95,7 @@ def _crystal(pen: ImageDraw.ImageDraw, start: Plane, angle: float, length: float
             _line(pen, root, end, 1)
 
 
-def _line(pen: ImageDraw.ImageDraw, start: Plane, end: Plane, width: int) -> None:
+def _line(pen: ImageDraw.ImageDraw, start: Place, end: Place, width: int) -> None:
     pen.line([float(start[1]), float(start[0]), float(end[1]), float(end[0])], fill=255, width=width)
 
 
