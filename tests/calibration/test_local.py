@@ -41,8 +41,17 @@ def fitted(number=16, options=None, **about):
     return LocalTemperature(**{**SMALL, **(options or {})}).fit_maps(items, n_classes=4)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    # threads cost more than they gain on maps this small
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(_one_thread):
     return fitted()
 
 

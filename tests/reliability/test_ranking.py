@@ -73,6 +73,19 @@ def test_rejection_ratio_is_the_ratio_of_areas():
     assert Ranking.of(score, wrong).prr == pytest.approx((random - area) / (random - perfect), abs=1e-3)
 
 
+def test_defect_ties_have_no_order():
+    """An unstable sort ordered equal confidences at random; a constant score ranks nothing."""
+    rng = np.random.default_rng(3)
+    score, wrong = rng.integers(0, 3, 500), rng.random(500) < 0.3
+    r = Ranking.of(score, wrong)
+    for _ in range(3):
+        mixed = rng.permutation(500)
+        assert Ranking.of(score[mixed], wrong[mixed]).compute() == r.compute()
+    constant = Ranking.of(np.ones(500), wrong)
+    assert constant.prr == 0.0
+    assert constant.aurc == pytest.approx(wrong.mean())
+
+
 def test_coverage_and_risk():
     r = Ranking.of([0.1, 0.2, 0.3, 0.4, 0.4, 0.9], [False, False, True, False, False, True])
     assert r.coverage_at_risk(0.0) == pytest.approx(2 / 6)

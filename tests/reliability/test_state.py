@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from dubio.core.errors import InputError
 from dubio.core.records import SegPrediction
 from dubio.reliability.accuracy import ConfusionState
+from dubio.reliability.confidence import calibration_error
 from dubio.reliability.evaluate import class_scores, evaluate, state_of
 from dubio.reliability.outcome import judged
+from dubio.reliability.ranking import Ranking
 from dubio.reliability.state import ReliabilityState
 from dubio.uncertainty.pixel import SCORES
 
@@ -211,10 +213,23 @@ def test_classes_left_out():
         state.merge(ConfusionState(2))
 
 
+def test_defect_classes_that_an_image_does_not_show():
+    """A predicted class without a label halved the mean IoU of an image; and all figures are fractions."""
+    state = ConfusionState(3)
+    state.update(np.array([0] * 98 + [1, 1]), np.zeros(100, int))
+    assert state.mean_iou() == pytest.approx(0.49)
+    assert state.mean_iou_present() == pytest.approx(0.98)
+    assert state.accuracy == pytest.approx(0.98)
+    assert state.mean_accuracy() == pytest.approx(0.98)
+    assert np.isnan(ConfusionState(3).mean_iou_present())
+
+
 def test_tensors_are_taken():
     torch = pytest.importorskip("torch")
     label = torch.tensor([[0, 1, 255]])
     assert judged(torch.tensor([[0, 0, 0]]), label, 2).code.tolist() == [0, 1, 3]
+    assert calibration_error(torch.tensor([0.5, 1.0]), torch.tensor([True, True])) == 0.25
+    assert Ranking.of(torch.tensor([0.1, 0.9]), torch.tensor([False, True])).auroc == 1.0
 
 
 def test_sampled_logits_give_the_same_figures():

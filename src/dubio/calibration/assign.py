@@ -90,12 +90,15 @@ class Clusters:
     @classmethod
     def of(cls, features: Array, count: int, method: Method, reg_covar: float, seed: int) -> Clusters:
         """Find clusters of ``(n_images, D)`` features, rows in an order that doesn't depend on files."""
+        from threadpoolctl import threadpool_limits
+
         wide = np.asarray(features, np.float64)
         shift, spread = wide.mean(axis=0), wide.std(axis=0)
         scale = np.where(spread > 1e-12, spread, 1.0)
         scaled = (wide - shift) / scale
         state = derive_seed(seed, "clusters") % 2**32
-        with warnings.catch_warnings():
+        # few images: threads would wait for each other longer than they work
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # equal images make empty clusters; that is no fault
             if method == "gmm":
                 from sklearn.mixture import GaussianMixture

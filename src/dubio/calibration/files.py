@@ -140,14 +140,14 @@ def load_calibrator(path: str | Path) -> Calibrator:
 
 
 def array_of(arrays: dict[str, Array], name: str, shape: tuple[int | None, ...]) -> Array:
-    """An array of a file, of the expected shape (``None``: any length) and finite.
+    """An array of a file, of the expected shape (``None``: any length), not empty and finite.
 
     Raises:
         ValueError: it isn't.
     """
     found = arrays[name]
     fits = found.ndim == len(shape) and all(b in (None, a) for a, b in zip(found.shape, shape, strict=True))
-    if not fits or not np.isfinite(found).all():
+    if not fits or not found.size or not np.isfinite(found).all():
         raise ValueError(f"{name}: shape {found.shape} or its values don't fit")
     return found
 

@@ -87,7 +87,7 @@ class RiskControl:
         self.loss: Loss = loss
         self.alpha, self.confidence, self.per = alpha, confidence, per
         self.n_classes = 0
-        self._sum = np.zeros((0, COUNT))
+        self._sum, self._mask = np.zeros((0, COUNT)), np.zeros((0, COUNT), np.int64)
         self._images = np.zeros(0, np.int64)
 
     def update(self, probabilities: Array, label: Array) -> None:
@@ -111,21 +111,23 @@ class RiskControl:
         rows = len(p) if self.per == "class" else 1
         if not self.n_classes:
             self._sum, self._images = np.zeros((rows, COUNT)), np.zeros(rows, np.int64)
+            self._mask = np.zeros((rows, COUNT), np.int64)
             self.n_classes = len(p)
         inside, outside = np.zeros((2, len(p), COUNT), np.int64)
         count_reached(p.reshape(len(p), -1).view(np.int32), np.ravel(label), inside, outside)
         if self.per == "pixel":
-            inside = inside.sum(axis=0, keepdims=True)
-        losses, counts = self._losses(inside, outside[:rows])
+            inside, outside = (counts.sum(axis=0, keepdims=True) for counts in (inside, outside))
+        # pixels that reach each threshold
+        hit, wrong = (counts[:, ::-1].cumsum(axis=1)[:, ::-1] for counts in (inside, outside))
+        losses, counts = self._losses(hit, wrong)
+        self._mask += hit + wrong
         self._sum += np.where(counts[:, None], losses, 0.0)
         self._images += counts
 
     def _losses(
-        self, inside: npt.NDArray[np.int64], outside: npt.NDArray[np.int64]
+        self, hit: npt.NDArray[np.int64], wrong: npt.NDArray[np.int64]
     ) -> tuple[Wide, npt.NDArray[np.bool_]]:
         """Loss of an image at every threshold, and whether the image counts."""
-        hit = inside[:, ::-1].cumsum(axis=1)[:, ::-1]  # pixels that reach the threshold
-        wrong = outside[:, ::-1].cumsum(axis=1)[:, ::-1]
         total, others = hit[:, :1], wrong[:, :1]
         if self.loss == "miss_rate":
             return 1 - hit / np.maximum(total, 1), total[:, 0] > 0
@@ -147,10 +149,12 @@ class RiskControl:
         if mine != theirs or (self.n_classes and other.n_classes not in (0, self.n_classes)):
             raise InputError("controls of different options or classes don't add up")
         if not self.n_classes:
-            self.n_classes, self._sum, self._images = other.n_classes, other._sum.copy(), other._images.copy()
+            self.n_classes, self._mask = other.n_classes, other._mask.copy()
+            self._sum, self._images = other._sum.copy(), other._images.copy()
         elif other.n_classes:
             self._sum += other._sum
             self._images += other._images
+            self._mask += other._mask
 
     def fit(self) -> Self:
         """Choose the thresholds from the images so far.
@@ -175,7 +179,8 @@ class RiskControl:
             if n:
                 self.risk_[c] = total[place] / n
             self.threshold_[c] = grid[place]
-            if place == safe_end:
+            empty = self.loss != "miss_rate" and not self._mask[c, place]
+            if place == safe_end or empty:
                 self.reasons_[c] = self._reason(n, bool(reached))
         return self
 
@@ -191,7 +196,7 @@ class RiskControl:
         if not n:
             return f"no calibration image counts; the mask is {trivial}"
         if enough:
-            return f"no other threshold has a loss below {self.alpha:g}; the mask is {trivial}"
+            return f"no other mask has a loss below {self.alpha:g}; the mask is {trivial}"
         if self.confidence is None:
             least = int(np.ceil(1 / self.alpha - 1 - 1e-9))
         else:
@@ -242,7 +247,8 @@ class RiskControl:
             raise InputError("there are no calibration images", remedy="call update with each first")
         params = {"loss": self.loss, "alpha": self.alpha, "confidence": self.confidence, "per": self.per}
         header = {"params": params, "n_classes": self.n_classes}
-        files.write(path, "RiskControl", header, {"sum": self._sum, "images": self._images}, "npz")
+        arrays = {"sum": self._sum, "mask": self._mask, "images": self._images}
+        files.write(path, "RiskControl", header, arrays, "npz")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -259,6 +265,7 @@ class RiskControl:
             found.n_classes = int(header["n_classes"])
             rows = found.n_classes if found.per == "class" else 1
             found._sum = files.array_of(arrays, "sum", (rows, COUNT))
+            found._mask = files.array_of(arrays, "mask", (rows, COUNT))
             found._images = files.array_of(arrays, "images", (rows,))
             return found.fit()
         except (KeyError, TypeError, ValueError) as error:

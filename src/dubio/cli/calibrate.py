@@ -25,12 +25,15 @@ _COLUMNS = ("ece", "ks", "nll", "brier", "prr", "mean_iou")
               "into a calibration and a test half, ten runs of neighbouring images alternately]")  # fmt: skip
 @click.option("--method", "methods", multiple=True, metavar="NAME",
               help="temperature, temperature-ece, vector, classwise, clustered, clustered-soft, "
-              "clustered-gmm, clustered-class, isotonic, top-label, dirichlet, local, local-logits. "
+              "clustered-gmm, clustered-class, adaptive, isotonic, top-label, dirichlet, local, local-logits. "
               "Repeatable. [default: temperature, vector, classwise, clustered, isotonic]")  # fmt: skip
 @click.option("--pixels", type=click.IntRange(-1), default=20_000, show_default=True,
               help="Pixels per image to fit on; as published.")  # fmt: skip
 @click.option("--clusters", type=click.IntRange(1), default=8, show_default=True,
               help="Clusters of images; as published.")  # fmt: skip
+@click.option("--fit-corrupt", "fit_corrupt", multiple=True, metavar="KIND:SEVERITIES",
+              help="Fit on corrupted copies of the calibration images too, so that calibrators learn what "
+              "shift looks like; judge under others. Repeatable.")  # fmt: skip
 @click.option("--augment", type=click.IntRange(0), default=0, show_default=True,
               help="Copies of each calibration image under random colours; published: 15.")  # fmt: skip
 @click.option("--risk", "risks", multiple=True, metavar="CLASS:LEVEL",
@@ -81,6 +84,7 @@ def command(**options: Any) -> None:
             methods=options["methods"] or DEFAULT,
             pixels=options["pixels"],
             clusters=options["clusters"],
+            corruptions=options["fit_corrupt"],
             augment=options["augment"],
             risks=tuple(_risk(text) for text in options["risks"]),
             confidence=options["confidence"],

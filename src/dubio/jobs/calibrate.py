@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dubio.core.errors import InputError
 from dubio.core.run import Run
-from dubio.data.domains import Domain
+from dubio.data.domains import Domain, corrupted
 from dubio.data.logits import LogitSample, join_samples, read_sample
 from dubio.jobs.candidates import Candidate
 from dubio.jobs.examine import Variant
@@ -119,14 +119,18 @@ def _serves_all(variant: Variant) -> bool:
 
 
 def augmented(fit: Sequence[Domain], options: CalibrateOptions) -> list[Domain]:
-    """Copies of the calibration domains with changed colours and brightness."""
-    if not options.augment:
-        return []
+    """Copies of the calibration domains: corrupted, or with changed colours and brightness."""
     from dubio.data.altered import Copied
-    from dubio.data.corrupt import Augmentation
+    from dubio.data.corrupt import Augmentation, parse_corruptions
 
+    found: list[Domain] = []
+    for text in options.corruptions:
+        for domain in fit:
+            found += corrupted(domain, parse_corruptions(text), seed=options.seed)
+    if not options.augment:
+        return found
     made = Augmentation(options.augment)
-    return [
+    return found + [
         replace(d, name=f"{d.name} copy {n + 1}", corruption=Copied(made, n), of=d.name, seed=options.seed)
         for d in fit
         for n in range(options.augment)

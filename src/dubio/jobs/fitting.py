@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dubio
+from dubio.calibration.adaptive import AdaptiveTemperature
 from dubio.calibration.base import Calibrator
 from dubio.calibration.classwise import ClasswiseTemperature
 from dubio.calibration.clustered import ClusteredTemperature
@@ -42,6 +43,8 @@ class CalibrateOptions:
         methods: names from :data:`METHODS`.
         pixels: sampled per image to fit on; 20000 as published.
         clusters: of images, for the clustered temperatures; 8 as published.
+        corruptions: corruptions under which the calibration images are seen as well (see
+            :func:`dubio.data.corrupt.parse_corruptions`); to be judged fairly, others than those of the test.
         augment: copies of every calibration image with random colours and brightness (the published
             augmentation); 0: none.
         risks: classes with the share of each that masks may miss (see
@@ -53,6 +56,7 @@ class CalibrateOptions:
     methods: tuple[str, ...] = DEFAULT
     pixels: int = PIXELS
     clusters: int = 8
+    corruptions: tuple[str, ...] = ()
     augment: int = 0
     risks: tuple[tuple[str, float], ...] = ()
     confidence: float | None = None
@@ -81,6 +85,7 @@ METHODS: dict[str, tuple[str, Maker]] = {
         "a temperature per cluster of images and predicted class",
         lambda o: ClusteredTemperature(n_clusters=o.clusters, per_class=True, seed=o.seed),
     ),
+    "adaptive": ("a temperature per image from its logits as a whole", lambda o: AdaptiveTemperature()),
     "isotonic": ("a monotone curve per class", lambda o: IsotonicCalibration()),
     "top-label": (
         "a monotone curve of the winner's confidence",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 from dubio.reliability.outcome import Outcome, judged
 
+METRICS = ("accuracy", "mean_accuracy", "mean_iou", "mean_iou_present")
 NO_PIXELS = "no pixel has both a prediction and a label that isn't void"
 _NO_CLASS = "no class occurs in labels or predictions"
 
@@ -90,7 +91,7 @@ class ConfusionState:
         return _share(self.right, self.counts.sum(1))
 
     def mean_iou(self, leave_out: Collection[int] = ()) -> float:
-        """Mean IoU over the classes that occur.
+        """Mean IoU over the classes that occur in labels or predictions.
 
         Args:
             leave_out: classes that don't count, as the published evaluation leaves out 9 (terrain) and 16
@@ -98,18 +99,26 @@ class ConfusionState:
         """
         return _mean(self.iou, leave_out)
 
+    def mean_iou_present(self, leave_out: Collection[int] = ()) -> float:
+        """Mean IoU over the labelled classes only, which is fairer to single images.
+
+        There a few pixels of a class that isn't in the picture would cost as much as a lost class.
+        """
+        return _mean(np.where(self.counts.sum(1) > 0, self.iou, np.nan), leave_out)
+
     def mean_accuracy(self, leave_out: Collection[int] = ()) -> float:
         """Mean of :attr:`class_accuracy` over the classes that are labelled, some left out."""
         return _mean(self.class_accuracy, leave_out)
 
     def compute(self, leave_out: Collection[int] = ()) -> dict[str, Any]:
-        """``accuracy``, ``mean_accuracy``, ``mean_iou``, and lists ``iou``, ``class_accuracy`` per class."""
+        """:data:`METRICS`, and lists ``iou`` and ``class_accuracy`` per class; NaN where undefined."""
         iou, recall = self.iou, self.class_accuracy
         iou[list(leave_out)] = recall[list(leave_out)] = np.nan
         return {
             "accuracy": self.accuracy,
             "mean_accuracy": self.mean_accuracy(leave_out),
             "mean_iou": self.mean_iou(leave_out),
+            "mean_iou_present": self.mean_iou_present(leave_out),
             "iou": iou.tolist(),
             "class_accuracy": recall.tolist(),
         }
@@ -118,7 +127,7 @@ class ConfusionState:
         """Why each single figure that is NaN is undefined."""
         found = self.compute(leave_out)
         why = _NO_CLASS if self.pixels else NO_PIXELS
-        return {name: why for name in ("accuracy", "mean_accuracy", "mean_iou") if np.isnan(found[name])}
+        return {name: why for name in METRICS if np.isnan(found[name])}
 
 
 def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -138,11 +138,11 @@ def _first_bin(row: Any, lse: Any, void: Any, upper: Any, p: Any) -> tuple[Any, 
     else:
         for i in range(row.size):
             p[i] = min(max(row[i], _ZERO), _ONE) + void[i]
-    n, total = _ZERO, _ZERO
+    n, total = _ZERO, np.float64(0.0)
     for i in range(row.size):
         first = p[i] <= upper
         n += _ONE if first else _ZERO
-        total += p[i] if first else _ZERO
+        total += np.float64(p[i]) if first else np.float64(0.0)
     return n, total
 
 
@@ -159,6 +159,7 @@ def class_block(
     _, n_class, n_bins = counts.shape
     n = label.size
     p, void = np.empty(n, np.float32), np.empty(n, np.float32)
+    hits = np.empty(n + 1, np.int32)
     width = _F(n_bins)
     upper = _ONE / width
     for i in range(n):
@@ -167,11 +168,18 @@ def class_block(
         few, total = _first_bin(block[c], lse, void, upper, p)
         counts[0, c, 0] += np.int64(few)
         sums[c, 0] += total
-        for i in range(n):
-            if p[i] > upper and p[i] < _VOID:
-                b = min(ceil(p[i] * width) - 1, n_bins - 1)
-                counts[0, c, b] += 1
-                sums[c, b] += p[i]
-                counts[1, c, b] += label[i] == c
-            elif label[i] == c and p[i] < _VOID:
-                counts[1, c, 0] += 1
+        m = 0
+        for i in range(n):  # without a branch, which could not be predicted
+            hits[m] = i
+            m += int((p[i] > upper) & (p[i] < _VOID))
+        for j in range(m):
+            q = p[hits[j]]
+            b = min(ceil(q * width) - 1, n_bins - 1)
+            counts[0, c, b] += 1
+            sums[c, b] += q
+    for i in range(n):
+        if outcome[i] <= WRONG:
+            own = block[label[i], i]
+            q = exp_negative(min(own - lse[i], _ZERO)) if lse.size else min(max(own, _ZERO), _ONE)
+            b = 0 if q <= upper else min(ceil(q * width) - 1, n_bins - 1)
+            counts[1, label[i], b] += 1
