@@ -23,25 +23,29 @@ _PIXELS = 2000  # of a map, for its features: their error is then far below thei
 
 
 class AdaptiveTemperature(Calibrator):
-    """One temperature per image: its logarithm is linear in three features of the image's logits.
+    """One temperature per image: its logarithm is linear in features of the image's logits.
 
     A single temperature that is right for clear images is too small for foggy ones. What an image's logits
-    look like as a whole (mean largest probability, mean entropy, mean spread) tells which it is, without
-    labels. Fitted by mapped NLL with a ridge that draws towards one temperature for all; images far outside
-    those that were fitted on are treated as the farthest of them. Teach it with corrupted copies of the
-    calibration images, or it has nothing to learn from. (A smooth form of the clusters of de Jorge et al.,
-    CVPR 2023; attended temperatures of Mozafari et al., 2018, and sample-dependent ones of Joy et al., 2023,
-    are relatives.)
+    look like as a whole tells which it is, without labels: mean largest probability, mean entropy, mean
+    spread, and the square root of the mean probability of each channel (a network that is lost calls
+    everything the same few classes). Fitted by mapped NLL with a ridge that draws towards one temperature
+    for all; images far outside those that were fitted on are treated as the farthest of them. Teach it with
+    corrupted copies of the calibration images, or it has nothing to learn from. (A smooth form of the
+    clusters of de Jorge et al., CVPR 2023; attended temperatures of Mozafari et al., 2018, and
+    sample-dependent ones of Joy et al., 2023, are relatives.)
+
+    On CamVid, judged under a corruption that it was not taught, it left half the calibration error of one
+    temperature (see the benchmarks).
 
     Args:
         ridge: weight of the squared slopes, in nats, against the mean NLL of the images.
         bounds: least and largest temperature.
 
     Attributes:
-        weights_: ``(4,)`` log temperature of a mean image, and slopes by standardised feature.
-        shift_: ``(3,)`` means of the features.
-        scale_: ``(3,)`` their standard deviations.
-        limits_: ``(2, 3)`` least and largest standardised feature that was seen.
+        weights_: ``(K + 4,)`` log temperature of a mean image, and slopes by standardised feature.
+        shift_: ``(K + 3,)`` means of the features.
+        scale_: ``(K + 3,)`` their standard deviations.
+        limits_: ``(2, K + 3)`` least and largest standardised feature that was seen.
 
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(0, 3, (400, 3)).astype(np.float32)
@@ -84,6 +88,12 @@ class AdaptiveTemperature(Calibrator):
     def image_temperature(self, logits: Array) -> float:
         """The temperature of an image, from ``(K, N)`` logits of all or some of its pixels."""
         self.check_fitted()
+        if len(logits) != len(self.shift_) - len(_FEATURES):
+            raise InputError(
+                f"scores have {len(logits)} channels, the calibrator was fitted on "
+                f"{len(self.shift_) - len(_FEATURES)}",
+                remedy="use the calibrator with the model that it was fitted on",
+            )
         scaled = (image_features(logits) - self.shift_) / self.scale_
         inside = np.clip(scaled, *self.limits_)
         return float(np.clip(np.exp(self.weights_[0] + inside @ self.weights_[1:]), *self.bounds))
@@ -122,7 +132,8 @@ class AdaptiveTemperature(Calibrator):
     def describe(self) -> list[str]:
         """The temperature of a mean image, and which way it moves."""
         self.check_fitted()
-        slopes = ", ".join(f"{n} {w:+.2f}" for n, w in zip(_FEATURES, self.weights_[1:], strict=True))
+        first = self.weights_[1 : len(_FEATURES) + 1]
+        slopes = ", ".join(f"{n} {w:+.2f}" for n, w in zip(_FEATURES, first, strict=True))
         mean = f"of a mean image, {temperature_sentence(float(np.exp(self.weights_[0])))}"
         return [mean, f"change of log temperature per standard deviation: {slopes}", *self.notes_]
 
@@ -133,7 +144,7 @@ class AdaptiveTemperature(Calibrator):
 
     def restore(self, data: dict[str, Any], arrays: dict[str, Array]) -> None:
         """Take them up."""
-        count = len(_FEATURES)
+        count = len(array_of(arrays, "shift", (None,)))
         self.weights_ = array_of(arrays, "weights", (count + 1,))
         self.shift_ = array_of(arrays, "shift", (count,))
         self.scale_ = positive_of(arrays, "scale", (count,))
@@ -141,16 +152,17 @@ class AdaptiveTemperature(Calibrator):
 
 
 def image_features(logits: Array) -> Wide:
-    """Features ``(3,)`` of ``(K, N)`` logits of an image; zeros without pixels."""
+    """Features ``(K + 3,)`` of ``(K, N)`` logits of an image; zeros without pixels."""
     z = np.asarray(logits, np.float64)
     if z.shape[1] == 0:
-        return np.zeros(len(_FEATURES))
+        return np.zeros(len(_FEATURES) + len(z))
     z = z - z.max(axis=0)
     p = np.exp(z)
     total = p.sum(axis=0)
     entropy = np.log(total) - (p * z).sum(axis=0) / total
     spread = float(z.std(axis=0).mean())
-    return np.array([float((1 / total).mean()), float(entropy.mean()), float(np.log(max(spread, 1e-6)))])
+    known = [float((1 / total).mean()), float(entropy.mean()), float(np.log(max(spread, 1e-6)))]
+    return np.concatenate([known, np.sqrt((p / total).mean(axis=1))])
 
 
 @dataclass(frozen=True)

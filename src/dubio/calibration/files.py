@@ -28,6 +28,7 @@ VERSION = 1
 _HEADER = "header"
 # modules are imported when a file asks for them: one needs torch
 _KINDS = {
+    "AdaptiveTemperature": "adaptive",
     "Identity": "temperature",
     "TemperatureScaling": "temperature",
     "VectorScaling": "vector",

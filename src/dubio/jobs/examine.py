@@ -139,12 +139,19 @@ class Examination:
     def _states(self, sample: Sample, variants: list[Variant]) -> Iterator[tuple[Variant, ReliabilityState]]:
         item = read_item(self.domain, sample, with_image=self._wants_images(variants))
         for variant, prediction, own in predictions_of(self.source, item, variants):
-            more = _hidden(prediction, own, self.scores)
-            if self.extra is not None:
-                more |= self.extra[0](item, own)
+            more = self.further(item, prediction, own)
             state = ReliabilityState(len(self.domain.dataset.space), scores=self.scores, bins=self.bins)
             state.update(prediction, item.label, unknown=item.unknown, extra=more)
             yield variant, state
+
+    def further(
+        self, item: Item, prediction: SegPrediction, own: SegPrediction
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Scores that the prediction itself does not tell: of hidden logits, and learned ones."""
+        more = _hidden(prediction, own, self.scores)
+        if self.extra is not None:
+            more |= self.extra[0](item, own)
+        return more
 
     def _wants_images(self, variants: list[Variant]) -> bool:
         if self.candidate.reads_images:

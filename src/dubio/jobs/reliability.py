@@ -17,6 +17,7 @@ from dubio.data.domains import Domain, title_of
 from dubio.jobs.candidates import Candidate, Uncovered
 from dubio.jobs.detectors import Detectors
 from dubio.jobs.examine import Examination, Variant, read_state
+from dubio.jobs.objects import unknown_objects
 from dubio.jobs.worst import draw_worst
 from dubio.reliability.sentences import relative, say_domain
 from dubio.reliability.table import DomainStates, cell_of, compare_images, plain
@@ -194,10 +195,13 @@ class Work:
                 continue
             for name, shard in done.shards.items():
                 found[name].add(done.sample.image_id, read_state(shard))
+        totals = {name: states.total for name, states in found.items() if states.total is not None}
+        objects = unknown_objects(examination, totals, self.progress)
         for variant in variants:
             if found[variant.name].total is None:
                 self.say(f"no image of '{domain.name}' could be examined with {variant.name}")
             self._keep(candidate, domain, variant, found[variant.name])
+            self.cells[-1]["components"] = objects.get(variant.name)
 
     def leave_out(self, domain: Domain, image_id: str, fault: str) -> None:
         """Note an image that can't be used."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from dubio.calibration.classwise import ClasswiseTemperature
+from dubio.calibration.local import LocalTemperature
 from dubio.core.errors import InputError
 from dubio.core.files import digest
-from dubio.core.records import SegPrediction
+from dubio.core.records import PredictionSource, SegPrediction
 from dubio.data.domains import Domain, Item, read_item
-from dubio.jobs.candidates import Candidate
+from dubio.data.images import fit_image
+from dubio.data.logits import log_scores
+from dubio.jobs.candidates import Candidate, raw_scores
 from dubio.jobs.examine import Variant, predictions_of
 from dubio.reliability.table import DomainStates
 from dubio.report.reliability_pictures import draw_examined
@@ -54,9 +61,10 @@ def draw_worst(
         try:
             item = read_item(domain, sample, with_image=sample.image is not None)
             _, prediction, _ = next(iter(predictions_of(source, item, [variant])))
+            temperature = _temperature(source, item, variant)
         except InputError:
             continue
-        titles = _draw(path, item, prediction, variant, domain)
+        titles = _draw(path, item, prediction, domain, temperature)
         rows.append(
             {"image_id": sample.image_id}
             | {f: row[f] for f in _FIGURES}
@@ -65,8 +73,27 @@ def draw_worst(
     return rows
 
 
-def _draw(path: Path, item: Item, prediction: SegPrediction, variant: Variant, domain: Domain) -> list[str]:
-    scores = pixel_scores(prediction)
+def _temperature(source: PredictionSource, item: Item, variant: Variant) -> npt.NDArray[np.float32] | None:
+    """Temperature of each pixel, of calibrators that have one and that differs from pixel to pixel."""
+    calibrator = variant.calibrator or getattr(source, "calibrator", None)
+    if not isinstance(calibrator, LocalTemperature | ClasswiseTemperature):
+        return None
+    raw = raw_scores(source, item)
+    if raw is None:
+        return None
+    size = (int(raw.scores.shape[1]), int(raw.scores.shape[2]))
+    image = None if item.image is None else fit_image(item.image, size)
+    return calibrator.temperature_map(log_scores(raw.scores, raw.kind), image=image)
+
+
+def _draw(
+    path: Path,
+    item: Item,
+    prediction: SegPrediction,
+    domain: Domain,
+    temperature: npt.NDArray[np.float32] | None,
+) -> list[str]:
+    scores, space = pixel_scores(prediction), domain.dataset.space
     return draw_examined(
-        path, item.image, item.label, scores.pred, scores.doubt, domain.dataset.space, temperature=None
+        path, item.image, item.label, scores.pred, scores.doubt, space, temperature=temperature
     )

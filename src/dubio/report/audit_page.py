@@ -1,21 +1,16 @@
 """The page of an audit: one HTML file that opens from disk, with the pictures beside it.
 
-Style sheet, programs and data are inlined; nothing is fetched. The data travel as JSON, and the page builds
-its elements from text, so a name can hold anything; a content security policy forbids all else.
+What it shares with other pages is in :mod:`dubio.report.html`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dubio.core.files import write_text
 from dubio.errors.verdicts import findings_digest
+from dubio.report.html import embed, render_page
 from dubio.report.run_notes import RunNotes, read_notes
 
 if TYPE_CHECKING:
@@ -24,8 +19,9 @@ if TYPE_CHECKING:
     from dubio.errors.findings import Finding
     from dubio.errors.summary import AuditSummary
 
+__all__ = ["METHODS", "embed", "headline", "page_data", "render", "write_audit_report"]
+
 _STYLES = ("base.css", "summary.css", "wall.css")
-# One closure in this order: later files use what earlier ones define.
 _PROGRAMS = (
     "dom.js", "store.js", "transfer.js", "charts.js", "summary.js", "trust.js", "view.js", "filters.js",
     "images.js", "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
@@ -121,35 +117,8 @@ def headline(summary: AuditSummary) -> str:
 
 
 def render(data: dict[str, Any]) -> str:
-    """Fill the template: style sheet, programs and data inlined, programs pinned by their hashes."""
-    import jinja2
-
-    loader = jinja2.FunctionLoader(_part)
-    pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    early = _part("theme.js")
-    program = "(() => {\n'use strict';\n" + "\n".join(_part(name) for name in _PROGRAMS) + "\n})();\n"
-    return pages.get_template("page.html").render(
-        data=data,
-        payload=embed(data),
-        style="\n".join(_part(name) for name in _STYLES),
-        early=early,
-        program=program,
-        hashes=" ".join(f"'sha256-{_sha256(text)}'" for text in (early, program)),
-    )
-
-
-def embed(data: Any) -> str:
-    r"""JSON that can stand inside a script element, whatever the names in it.
-
-    >>> embed({"id": "</script>"})
-    '{"id":"\\u003c/script\\u003e"}'
-    """
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # a lone surrogate (a file name that is not UTF-8) can't be written as UTF-8
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    """The page as text (see :func:`dubio.report.html.render_page`)."""
+    return render_page("page.html", data, styles=_STYLES, programs=_PROGRAMS)
 
 
 def _row(f: Finding, folder: Path, void: int) -> dict[str, Any]:
@@ -205,12 +174,3 @@ def _palette(space: LabelSpace) -> list[dict[str, Any]]:
     return [
         {"name": name, "color": [int(v) for v in rgb]} for name, rgb in zip(names, space.palette, strict=True)
     ]
-
-
-@cache
-def _part(name: str) -> str:
-    return resources.files("dubio.report").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

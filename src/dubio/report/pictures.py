@@ -102,12 +102,12 @@ def strip(
     scale = min(TILE[0] / (x1 - x0), TILE[1] / (y1 - y0))
     size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
     part = (slice(y0, y1), slice(x0, x1))
-    under = None if image is None else _resize(image[part], size, smooth=True)
-    line, halo = _outline(_resize(region.mask()[part], size, smooth=False))
+    under = None if image is None else resize(image[part], size, smooth=True)
+    line, halo = _outline(resize(region.mask()[part], size, smooth=False))
     box = [(v - o) * scale for v, o in ((region.x0, x0), (region.y0, y0), (region.x1, x0), (region.y1, y0))]
     tiles = [] if under is None else [Image.fromarray(under)]
     for indices in (label, pred):
-        coloured = colour(_resize(indices[part], size, smooth=False), space, under)
+        coloured = colour(resize(indices[part], size, smooth=False), space, under)
         coloured[halo] = _HALO
         coloured[line] = _REGION
         tiles.append(Image.fromarray(coloured))
@@ -115,7 +115,7 @@ def strip(
         pen = ImageDraw.Draw(tile)
         pen.rectangle(_around(box, size, 5), outline=_HALO, width=1)
         pen.rectangle(_around(box, size, 4), outline=_BOX, width=2)
-    return _side_by_side(tiles)
+    return side_by_side(tiles)
 
 
 def whole(space: LabelSpace, image: Bytes | None, label: IndexMap, pred: IndexMap) -> Image.Image:
@@ -123,9 +123,9 @@ def whole(space: LabelSpace, image: Bytes | None, label: IndexMap, pred: IndexMa
     h, w = label.shape
     scale = min(TILE[0] / w, TILE[1] / h)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
-    under = None if image is None else _resize(image, size, smooth=True)
-    layers = [colour(_resize(indices, size, smooth=False), space, under) for indices in (label, pred)]
-    return _side_by_side([Image.fromarray(t) for t in ([] if under is None else [under]) + layers])
+    under = None if image is None else resize(image, size, smooth=True)
+    layers = [colour(resize(indices, size, smooth=False), space, under) for indices in (label, pred)]
+    return side_by_side([Image.fromarray(t) for t in ([] if under is None else [under]) + layers])
 
 
 def tiles_of(size: tuple[int, int]) -> int:
@@ -143,7 +143,8 @@ def save_strip(picture: Image.Image, path: Path) -> None:
         picture.save(part, "JPEG", quality=85, subsampling=0, optimize=True)
 
 
-def _side_by_side(tiles: list[Image.Image]) -> Image.Image:
+def side_by_side(tiles: list[Image.Image]) -> Image.Image:
+    """A sheet of tiles, each in the middle of its place."""
     sheet = Image.new("RGB", (TILE[0] * len(tiles) + GAP * (len(tiles) - 1), TILE[1]), _MAT)
     for number, tile in enumerate(tiles):
         left = number * (TILE[0] + GAP) + (TILE[0] - tile.width) // 2
@@ -160,7 +161,8 @@ def _around(box: list[float], size: tuple[int, int], pad: int) -> list[float]:
     ]
 
 
-def _resize(array: npt.NDArray[Any], size: tuple[int, int], *, smooth: bool) -> npt.NDArray[Any]:
+def resize(array: npt.NDArray[Any], size: tuple[int, int], *, smooth: bool) -> npt.NDArray[Any]:
+    """Bring an array to a size (width, height); ``smooth`` for ``(H, W, 3)`` pictures, not for indices."""
     if smooth:
         return np.asarray(Image.fromarray(np.ascontiguousarray(array)).resize(size, Image.Resampling.BICUBIC))
     h, w = array.shape[:2]
