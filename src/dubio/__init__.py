@@ -53,7 +53,37 @@ _PUBLIC: dict[str, str] = {
     "read_verdicts": "dubio.errors.verdicts",
     "score_list": "dubio.errors.score",
     "Truth": "dubio.errors.bench.truth",
+    # reliability
+    "Domain": "dubio.data.domains",
+    "FileCandidate": "dubio.jobs.candidates",
+    "NetworkCandidate": "dubio.jobs.candidates",
+    "Ranking": "dubio.reliability.ranking",
+    "ReliabilityOptions": "dubio.jobs.reliability",
+    "ReliabilityState": "dubio.reliability.state",
+    "calibration_error": "dubio.reliability.confidence",
+    "load_corruption": "dubio.data.corrupt",
+    "measure_reliability": "dubio.jobs.reliability",
+    "parse_corruptions": "dubio.data.corrupt",
+    "pixel_scores": "dubio.uncertainty.pixel",
+    "published_split": "dubio.data.protocols",
+    # calibration
+    "AdaptiveTemperature": "dubio.calibration.adaptive",
+    "CalibrateOptions": "dubio.jobs.fitting",
+    "ClasswiseTemperature": "dubio.calibration.classwise",
+    "ClusteredTemperature": "dubio.calibration.clustered",
+    "DirichletCalibration": "dubio.calibration.dirichlet",
+    "IsotonicCalibration": "dubio.calibration.isotonic",
+    "LocalTemperature": "dubio.calibration.local",
+    "LogitSample": "dubio.data.logits",
+    "RiskControl": "dubio.calibration.risk",
+    "TemperatureScaling": "dubio.calibration.temperature",
+    "VectorScaling": "dubio.calibration.vector",
+    "calibrate": "dubio.jobs.calibrate",
+    "load_calibrator": "dubio.calibration.files",
+    "read_samples": "dubio.data.logits",
 }
+# names that differ from those in their module: ``dubio.reliability`` is the package
+_OTHER_NAMES = {"measure_reliability": "reliability"}
 __all__ = [  # noqa: PLE0604 - the names are computed
     "__version__",
     *sorted(_PUBLIC),
@@ -63,7 +93,7 @@ __all__ = [  # noqa: PLE0604 - the names are computed
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'dubio' has no attribute '{name}'")
-    value = getattr(import_module(_PUBLIC[name]), name)
+    value = getattr(import_module(_PUBLIC[name]), _OTHER_NAMES.get(name, name))
     globals()[name] = value
     return value
 

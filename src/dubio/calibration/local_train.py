@@ -176,7 +176,7 @@ def _epoch(
             continue
         optimiser.zero_grad()
         loss = mapped_nll(logits / net(logits, image), label, belongs) / count
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
         optimiser.step()
 
 

@@ -25,8 +25,9 @@ _COLUMNS = ("ece", "ks", "nll", "brier", "prr", "mean_iou")
               "into a calibration and a test half, ten runs of neighbouring images alternately]")  # fmt: skip
 @click.option("--method", "methods", multiple=True, metavar="NAME",
               help="temperature, temperature-ece, vector, classwise, clustered, clustered-soft, "
-              "clustered-gmm, clustered-class, adaptive, isotonic, top-label, dirichlet, local, local-logits. "
-              "Repeatable. [default: temperature, vector, classwise, clustered, isotonic]")  # fmt: skip
+              "clustered-gmm, clustered-class, adaptive, isotonic, top-label, dirichlet, local, "
+              "local-logits. Repeatable. "
+              "[default: temperature, vector, classwise, clustered, isotonic]")  # fmt: skip
 @click.option("--pixels", type=click.IntRange(-1), default=20_000, show_default=True,
               help="Pixels per image to fit on; as published.")  # fmt: skip
 @click.option("--clusters", type=click.IntRange(1), default=8, show_default=True,

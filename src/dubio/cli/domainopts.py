@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,6 @@ from dubio.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dubio.core.records import ScoreCalibrator
     from dubio.data.altered import Alteration
     from dubio.data.domains import Domain
     from dubio.jobs.candidates import Candidate
@@ -29,6 +27,7 @@ _DATA_KEYS = {
     "role",
     "unknown",
     "leave-out",
+    "class-map",
 }
 _MODEL_KEYS = {
     "space", "class-map", "card", "input-scale", "mean", "std", "channels", "input-size", "window", "overlap",
@@ -41,7 +40,8 @@ _DOMAINS = (
         "--data", "data", multiple=True, metavar="NAME=DIR[?…]",
         help="A domain: root of a data set, the first is the source. Options after '?', joined by '&': "
         "split, layout, label-space, encoding, images and labels (folders in DIR), role=calibration|test "
-        "(published scenes), unknown and leave-out (classes), and any tag: condition=fog. Repeatable.",
+        "(published scenes), unknown and leave-out (classes), class-map (for models of other classes), and "
+        "any tag: condition=fog. Repeatable.",
     ),
     click.option("--by", metavar="TAG", help="Split every data set by a tag: condition, scene, city …"),
     click.option(
@@ -153,6 +153,7 @@ def _domain(spec: Spec, options: dict[str, Any]) -> Domain:
         unknown=classes["unknown"],
         protocol=protocol,
         leave_out=classes["leave-out"] or unlisted,
+        class_map=given.get("class-map"),
     )
 
 
@@ -174,7 +175,7 @@ def open_candidates(options: dict[str, Any]) -> list[Candidate]:
 
 
 def _network(spec: Spec, options: dict[str, Any]) -> Candidate:
-    from dubio.jobs.candidates import NetworkCandidate
+    from dubio.jobs.candidates import NetworkCandidate, open_calibrator
     from dubio.models.load import load_model
 
     spec.only(_MODEL_KEYS, "a model")
@@ -203,7 +204,7 @@ def _network(spec: Spec, options: dict[str, Any]) -> Candidate:
         spec.title,
         model,
         class_map=one("class-map"),
-        calibrator=_calibrator(given.get("calibrator") or options.get("calibrator")),
+        calibrator=open_calibrator(given.get("calibrator") or options.get("calibrator")),
         window=window,
         overlap=overlap,
         amp=bool(options["amp"]),
@@ -211,8 +212,7 @@ def _network(spec: Spec, options: dict[str, Any]) -> Candidate:
 
 
 def _files(specs: list[Spec], options: dict[str, Any]) -> list[Candidate]:
-    from dubio.data.spaces import load_space
-    from dubio.jobs.candidates import FileCandidate
+    from dubio.jobs.candidates import FileCandidate, open_calibrator
 
     by_model: dict[str, list[Spec]] = {}
     for spec in specs:
@@ -220,19 +220,47 @@ def _files(specs: list[Spec], options: dict[str, Any]) -> list[Candidate]:
         by_model.setdefault(spec.options.get("model", "scores"), []).append(spec)
     found: list[Candidate] = []
     for name, group in by_model.items():
-        first = group[0].options
-        space = first.get("space") or options.get("model_space")
-        chosen = {
-            "class_map": first.get("class-map") or options.get("class_map"),
-            "model_space": load_space(space) if space else None,
-            "kind": first.get("kind", "auto"),
-            "layout": first.get("layout", "auto"),
-            "key": first.get("key"),
-        }
-        folders = {spec.name or _only_domain(options): spec.place for spec in group}
-        calibrator = _calibrator(first.get("calibrator") or options.get("calibrator"))
+        by_domain = _by_domain(group, options)
+        folders = {domain: spec.place for domain, spec in by_domain.items()}
+        chosen = {domain: _how_to_read(spec, options) for domain, spec in by_domain.items()}
+        named = {spec.options["calibrator"] for spec in group if "calibrator" in spec.options}
+        if len(named) > 1:
+            raise InputError(f"'{name}' has several calibrators", remedy="name models: model=NAME")
+        calibrator = open_calibrator(next(iter(named), None) or options.get("calibrator"))
         found.append(FileCandidate(name, folders, chosen, calibrator))
     return found
+
+
+def _by_domain(group: list[Spec], options: dict[str, Any]) -> dict[str, Spec]:
+    """The folders of one model by domain."""
+    known = [parse_spec(text).title for text in options["data"]]
+    found: dict[str, Spec] = {}
+    for spec in group:
+        domain = spec.name or _only_domain(options)
+        if domain in found:
+            raise InputError(
+                f"there are two folders of scores for '{domain}'", remedy="tell models apart by model=NAME"
+            )
+        if not any(domain == title or domain.startswith(f"{title} ") for title in known):
+            raise InputError(
+                f"there are no data '{domain}' for {spec.text}", remedy=f"known: {', '.join(known)}"
+            )
+        found[domain] = spec
+    return found
+
+
+def _how_to_read(spec: Spec, options: dict[str, Any]) -> dict[str, Any]:
+    from dubio.data.spaces import load_space
+
+    given = spec.options
+    space = given.get("space") or options.get("model_space")
+    return {
+        "class_map": given.get("class-map") or options.get("class_map"),
+        "model_space": load_space(space) if space else None,
+        "kind": given.get("kind", "auto"),
+        "layout": given.get("layout", "auto"),
+        "key": given.get("key"),
+    }
 
 
 def _only_domain(options: dict[str, Any]) -> str:
@@ -240,11 +268,3 @@ def _only_domain(options: dict[str, Any]) -> str:
     if len(titles) != 1:
         raise InputError("there are several domains", remedy="say whose scores: --scores DATA=DIR")
     return titles[0]
-
-
-def _calibrator(path: str | Path | None) -> ScoreCalibrator | None:
-    if path is None:
-        return None
-    from dubio.calibration.files import load_calibrator
-
-    return load_calibrator(path)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @model_options
 @data_options
 @click.option("--split", help="Part of --data, such as val. [default: all]")
+@click.option("--calibrator", type=click.Path(path_type=Path),
+              help="Calibrator of 'dubio calibrate', applied to the model's scores.")  # fmt: skip
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per run. [default: 1 on a CPU, 4 on a GPU]"
 )
@@ -40,6 +42,7 @@ def command(**options: Any) -> None:
         --data camvid --split val --keep-scores --out run
     """  # noqa: D301 - click wants the backspace itself
     from dubio.core.run import Run
+    from dubio.jobs.candidates import open_calibrator
     from dubio.jobs.predict import PredictJob
     from dubio.models.source import ModelSource, numbered_space
 
@@ -51,7 +54,12 @@ def command(**options: Any) -> None:
     on_gpu = model.runtime.device.startswith("cuda")
     batch_size = options["batch_size"] or (4 if on_gpu else 1)
     source = ModelSource(
-        model, dataset.space, class_map=options["class_map"], batch_size=batch_size, amp=options["amp"]
+        model,
+        dataset.space,
+        class_map=options["class_map"],
+        batch_size=batch_size,
+        amp=options["amp"],
+        calibrator=open_calibrator(options["calibrator"], dataset.space),
     )
     labels = sum(s.label is not None for s in dataset)
     screen.detected(source.describe())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Domain:
             :func:`dubio.data.protocols.unknown_mask`); ``None``: none.
         leave_out: class indices that are left out of the mean IoU and mean class accuracy.
         seed: seed of the corruption.
+        class_map: a map, its name or file, for models of other classes; ``None``: by name, or built in.
 
     Raises:
         InputError: no image has a label.
@@ -52,6 +54,7 @@ class Domain:
     protocol: str | None = None
     leave_out: tuple[int, ...] = ()
     seed: int = 0
+    class_map: str | Path | None = None
 
     def __post_init__(self) -> None:
         labelled = tuple(s for s in self.dataset if s.label is not None)

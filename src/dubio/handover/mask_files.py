@@ -205,7 +205,9 @@ def _picture(
         numbers = _palette_numbers(image, values) if by_colour else values
         pixels[changed] = _fitting(numbers, pixels.dtype)
         made = Image.fromarray(pixels, "L")
-        made.putpalette(image.getpalette(image.palette.mode) or [], image.palette.mode)  # type: ignore[union-attr]
+        palette = image.palette
+        if palette is not None:
+            made.putpalette(image.getpalette(palette.mode) or [], palette.mode)
         return made
     if mode in _RGB_MODES:
         colours = np.array([unpack(int(v)) for v in values]) if by_colour else np.stack([values] * 3, 1)
@@ -241,7 +243,7 @@ def _saved_with(image: Image.Image) -> dict[str, Any]:
     """Options that keep what is known of the file: transparency, bits, compression, TIFF tags."""
     kept: dict[str, Any] = {k: image.info[k] for k in ("transparency", "dpi", "gamma") if k in image.info}
     if image.format == "TIFF":
-        kept["tiffinfo"] = image.tag_v2  # type: ignore[attr-defined]
+        kept["tiffinfo"] = image.tag_v2  # type: ignore[attr-defined]  # TIFF images alone have it
         kept["compression"] = image.info.get("compression", "raw")
     if image.format == "WEBP":
         kept["lossless"] = True

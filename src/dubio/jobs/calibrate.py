@@ -15,8 +15,8 @@ from dubio.jobs.candidates import Candidate
 from dubio.jobs.examine import Variant
 from dubio.jobs.extract import Extraction
 from dubio.jobs.fitting import CalibrateOptions, fit_all, places_of
+from dubio.jobs.measure import Progress, ReliabilityOptions, ReliabilityResult, Work
 from dubio.jobs.promise import promise
-from dubio.jobs.reliability import Progress, ReliabilityOptions, ReliabilityResult, Work
 from dubio.reliability.verdict import judge
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def calibrate(
     if candidate.calibrator is not None:
         raise InputError("the model is calibrated already", remedy="calibrate the model itself")
     check_apart(fit, test)
+    _check_classes(fit)
     described = {"fit": [d.describe() for d in fit], "test": [d.describe() for d in test]}
     run = Run(
         out,
@@ -102,7 +103,9 @@ def calibrate(
         work.examine(candidate, domain, usable, None)
     models = [{"name": candidate.name, "of": None, "lines": candidate.describe()}]
     models += [{"name": n, "of": candidate.name, "lines": c.describe()} for n, c in calibrators.items()]
-    sentences = judge(work.cells, candidate.name, list(calibrators), [d.name for d in test])
+    in_source = {c["model"] for c in work.cells if c["domain"] == test[0].name}
+    judged = [name for name in calibrators if name in in_source]
+    sentences = judge(work.cells, candidate.name, judged, [d.name for d in test])
     fitted_on = [f"fitted on {d.describe()}" for d in grown]
     promised = promise(candidate, grown, test, variants[-1] if calibrators else variants[0], options, work)
     measured = work.finish(
@@ -156,6 +159,17 @@ def check_apart(fit: Iterable[Domain], test: Iterable[Domain]) -> None:
             )
 
 
+def _check_classes(fit: Sequence[Domain]) -> None:
+    """One label space for all that is fitted on: pixels of the same number have to be of the same class."""
+    first = fit[0]
+    for domain in fit[1:]:
+        if domain.dataset.space.names != first.dataset.space.names:
+            raise InputError(
+                f"'{domain.name}' has other classes than '{first.name}', so that no calibrator fits both",
+                remedy="fit on one of them, or on data sets of one label space",
+            )
+
+
 def split_in_two(domain: Domain, *, blocks: int = 10) -> tuple[Domain, Domain]:
     """Part a domain into a calibration and a test half of alternate runs of neighbouring images.
 
@@ -172,8 +186,9 @@ def split_in_two(domain: Domain, *, blocks: int = 10) -> tuple[Domain, Domain]:
     for n, sample in enumerate(samples):
         halves[n * blocks // len(samples) % 2].append(sample)
     names = (f"{domain.name} calibration", f"{domain.name} test")
+    whole = domain.of or domain.name  # whose scores are read
     first, second = (
-        replace(domain, name=name, of=domain.name, dataset=replace(domain.dataset, samples=tuple(half)))
+        replace(domain, name=name, of=whole, dataset=replace(domain.dataset, samples=tuple(half)))
         for name, half in zip(names, halves, strict=True)
     )
     return first, second

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from dubio.core.errors import InputError
+from dubio.core.labelspace import LabelSpace
 from dubio.core.records import PredictionSource, RawScores, ScoreCalibrator, SegPrediction
 from dubio.data.calibrated import CalibratedFiles
 from dubio.data.domains import Domain, Item, without
@@ -57,7 +58,8 @@ class NetworkCandidate:
     Args:
         name: what it is called.
         model: the network.
-        class_map: from its classes to a domain's; ``None``: by name, or a built-in map.
+        class_map: from its classes to those of domains that have others and name no map; ``None``: by
+            name, or a built-in map.
         calibrator: applied to its scores.
         window: sliding window.
         overlap: of windows.
@@ -75,10 +77,12 @@ class NetworkCandidate:
 
     def source(self, domain: Domain) -> ModelSource:
         """The network in the label space of the domain."""
+        space = domain.dataset.space
+        check_calibrator(self.calibrator, space)
         return ModelSource(
             self.model,
-            domain.dataset.space,
-            class_map=self.class_map,
+            space,
+            class_map=None if _same_classes(self.model.space, space) else domain.class_map or self.class_map,
             window=self.window,
             overlap=self.overlap,
             amp=self.amp,
@@ -100,13 +104,13 @@ class FileCandidate:
     Args:
         name: what it is called.
         folders: folder of scores by name of the domain.
-        options: further arguments of :func:`dubio.open_predictions`.
+        options: further arguments of :func:`dubio.open_predictions`, by name of the domain.
         calibrator: applied to the scores.
     """
 
     name: str
     folders: Mapping[str, Path]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calibrator: ScoreCalibrator | None = None
     reads_images: bool = False
 
@@ -124,7 +128,11 @@ class FileCandidate:
                 f"there are no scores of '{self.name}' for '{domain.name}'",
                 remedy=f"add --scores {domain.name}=FOLDER",
             )
-        files = open_predictions(domain.dataset, scores=self.folders[name], **self.options)
+        check_calibrator(self.calibrator, domain.dataset.space)
+        options = dict(self.options.get(name, {}))
+        if domain.class_map is not None and options.get("class_map") is None:
+            options["class_map"] = domain.class_map
+        files = open_predictions(domain.dataset, scores=self.folders[name], **options)
         return files if self.calibrator is None else CalibratedFiles(files, self.calibrator)
 
     def describe(self) -> list[str]:
@@ -134,6 +142,40 @@ class FileCandidate:
         if self.calibrator is not None:
             lines += [f"{self.name}: calibrated: {line}" for line in self.calibrator.describe()]
         return lines
+
+
+def open_calibrator(path: str | Path | None, space: LabelSpace | None = None) -> ScoreCalibrator | None:
+    """Read a calibrator, if one is named, and check that it serves a label space.
+
+    Raises:
+        InputError: the file can't be used, or the calibrator was fitted on other classes.
+    """
+    if path is None:
+        return None
+    from dubio.calibration.files import load_calibrator
+
+    found = load_calibrator(path)
+    if space is not None:
+        check_calibrator(found, space)
+    return found
+
+
+def check_calibrator(calibrator: ScoreCalibrator | None, space: LabelSpace) -> None:
+    """Make sure that a calibrator of class probabilities knows the classes of a label space.
+
+    Raises:
+        InputError: it was fitted on others.
+    """
+    if calibrator is None or calibrator.stage == "logits":
+        return
+    from dubio.calibration.probabilities import ProbabilityCalibrator
+
+    if isinstance(calibrator, ProbabilityCalibrator):
+        calibrator.check_classes(space.names)
+
+
+def _same_classes(one: LabelSpace | None, other: LabelSpace) -> bool:
+    return one is not None and [n.casefold() for n in one.names] == [n.casefold() for n in other.names]
 
 
 def judged(source: PredictionSource, domain: Domain) -> Domain:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
+from dubio.core.files import fingerprint
 from dubio.core.records import PredictionSource, Sample, SegPrediction
 from dubio.core.seeds import derive_seed, rng_for
 from dubio.data.domains import Domain, Item, read_item
@@ -80,14 +81,17 @@ class Detectors:
     ) -> None:
         self._predictions: PredictionSource = candidate.source(source)
         self.seed, self.source = seed, judged(self._predictions, source)
-        self._members = {s.image_id: self._half(s.image_id) for s in source.dataset}
+        self._members = self._halves()
         self._reads = candidate.reads_images
         self._extractor = _extractor(self._predictions, layer) if features else None
         self._channels = 0
         self._fitted = self._fit(workers, progress)
 
-    def _half(self, image_id: str) -> int:
-        return derive_seed(self.seed, image_id, "half") % 2
+    def _halves(self) -> dict[str, int]:
+        """Half of each image, drawn by name; as many in each."""
+        ids = sorted(s.image_id for s in self.source.dataset)
+        drawn = sorted(ids, key=lambda name: derive_seed(self.seed, name, "half"))
+        return {name: n % 2 for n, name in enumerate(drawn)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +109,7 @@ class Detectors:
             "source": self._predictions.key(),
             "domain": self.source.key(),
             "ids": sorted(self._members),
+            "learned": fingerprint(p for s in self._chosen() for p in (s.image, s.label)),
             "features": None if self._extractor is None else self._extractor.key(),
             "seed": self.seed,
         }

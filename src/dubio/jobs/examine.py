@@ -70,6 +70,7 @@ class Examination:
         variants: the model as it is, and seen through calibrators.
         scores: names of the uncertainty scores.
         bins: bins of the calibration error.
+        confidence: score whose complement is the confidence that is calibrated.
         uncovered: classes that no channel of the model stands for are ``unknown`` objects, or ``wrong``.
         extra: further scores (see :mod:`dubio.jobs.detectors`), and plain data on which they depend.
         workers: images at once.
@@ -88,6 +89,7 @@ class Examination:
         *,
         scores: tuple[str, ...],
         bins: int = 15,
+        confidence: str = "max_prob",
         uncovered: Uncovered = "unknown",
         extra: tuple[ExtraScores, Any] | None = None,
         workers: int | None = None,
@@ -95,7 +97,7 @@ class Examination:
     ) -> None:
         self.candidate, self.variants = candidate, variants
         self.scores, self.bins, self.workers, self.strict = scores, bins, workers, strict
-        self.extra = extra
+        self.extra, self.confidence = extra, confidence
         self.source: PredictionSource = candidate.source(domain)
         self.domain = domain = judged(self.source, domain) if uncovered == "unknown" else domain
         depends = {
@@ -103,6 +105,7 @@ class Examination:
             "domain": domain.key(),
             "scores": scores,
             "bins": bins,
+            "confidence": confidence,
             "extra": None if extra is None else extra[1],
             "dubio": dubio.__version__,
         }
@@ -140,7 +143,7 @@ class Examination:
         item = read_item(self.domain, sample, with_image=self._wants_images(variants))
         for variant, prediction, own in predictions_of(self.source, item, variants):
             more = self.further(item, prediction, own)
-            state = ReliabilityState(len(self.domain.dataset.space), scores=self.scores, bins=self.bins)
+            state = ReliabilityState(len(self.domain.dataset.space), self.scores, self.bins, self.confidence)
             state.update(prediction, item.label, unknown=item.unknown, extra=more)
             yield variant, state
 

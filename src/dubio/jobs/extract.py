@@ -96,7 +96,11 @@ class Extraction:
         return self.folder / "samples" / f"{name}.{mark}.npz"
 
     def work(self) -> Iterator[Extracted]:
-        """Extract what isn't finished."""
+        """Extract what isn't finished; samples of images that have changed or gone are removed."""
+        wanted = {self.path(s) for s in self.domain.dataset}
+        for path in (self.folder / "samples").rglob("*.npz"):
+            if path not in wanted:
+                path.unlink()
         for done in map_ordered(self._one, self.domain.dataset.samples, workers=self.workers):
             if done.fault and self.strict:
                 raise InputError(done.fault)

@@ -17,6 +17,7 @@ from dubio.calibration.files import load_calibrator
 from dubio.calibration.isotonic import IsotonicCalibration
 from dubio.calibration.local import LocalTemperature
 from dubio.calibration.maps import MapItem
+from dubio.calibration.probabilities import ProbabilityCalibrator
 from dubio.calibration.temperature import TemperatureScaling
 from dubio.calibration.vector import VectorScaling
 from dubio.core.errors import InputError
@@ -29,7 +30,7 @@ from dubio.jobs.candidates import Candidate, judged, raw_scores
 from dubio.jobs.extract import PIXELS
 
 if TYPE_CHECKING:
-    from dubio.jobs.reliability import Progress
+    from dubio.jobs.measure import Progress
 
 
 DEFAULT = ("temperature", "vector", "classwise", "clustered", "isotonic")
@@ -133,6 +134,8 @@ def fit_all(
                 _fit_local(made, candidate, domains, sample)
             else:
                 made.fit(sample)
+            if isinstance(made, ProbabilityCalibrator):
+                made.name_classes(domains[0].dataset.space.names)
             made.save(path)
             fitted = made
         fitted.save(run.path / "calibrators" / path.name)

@@ -17,7 +17,7 @@ from dubio.jobs.examine import Variant, predictions_of
 from dubio.jobs.fitting import CalibrateOptions
 
 if TYPE_CHECKING:
-    from dubio.jobs.reliability import Work
+    from dubio.jobs.measure import Work
 
 
 def promise(
@@ -60,11 +60,12 @@ def promise(
         control.fit().save(work.run.path / "calibrators" / f"risk-{name}.npz")
         index, level = wanted[name]
         sentences.append(_threshold(name, control, index, level, options.confidence, variant.name))
-    for domain in test:
+    promised = {name: c for name, c in controls.items() if wanted[name][0] not in c.reasons_}
+    for domain in test if promised else ():
         if domain.dataset.space.names != space.names:
             sentences.append(f"{domain.name} has other classes: the thresholds say nothing there.")
             continue
-        missed = _missed(candidate, domain, variant, work, controls, wanted)
+        missed = _missed(candidate, domain, variant, work, promised, wanted)
         sentences += [_found(name, domain.name, losses, wanted[name][1]) for name, losses in missed.items()]
     return sentences
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dubio.calibration.classwise import ClasswiseTemperature
 from dubio.calibration.local import LocalTemperature
 from dubio.core.errors import InputError
-from dubio.core.files import digest
+from dubio.core.files import digest, fingerprint
 from dubio.core.records import PredictionSource, SegPrediction
 from dubio.data.domains import Domain, Item, read_item
 from dubio.data.images import fit_image
@@ -56,7 +56,9 @@ def draw_worst(
     rows = []
     for row in worst:
         sample = samples[row["image_id"]]
-        name = digest([variant.name, domain.name, domain.key(), sample.image_id])
+        depends = [variant.name, domain.name, domain.key(), sample.image_id, source.key()]
+        calibrator = None if variant.calibrator is None else variant.calibrator.key()
+        name = digest([*depends, calibrator, fingerprint([sample.image, sample.label])])
         path = folder / f"{name}.jpg"
         try:
             item = read_item(domain, sample, with_image=sample.image is not None)

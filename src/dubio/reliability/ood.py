@@ -52,7 +52,7 @@ def image_ood(scores_in: npt.ArrayLike, scores_out: npt.ArrayLike) -> dict[str, 
     return {name: float(getattr(ranking, name)) for name in METRICS}
 
 
-class _Stored(BaseEstimator):  # type: ignore[misc]
+class _Stored(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Saving and loading as NPZ; parameters are constructor arguments, learned arrays end in ``_``."""
 
     _learned: tuple[str, ...] = ()

@@ -37,6 +37,8 @@ class ReliabilityState:
         n_classes: number of classes ``C``.
         scores: which of :data:`dubio.uncertainty.pixel.SCORES` are ranked.
         bins: bins of equal width of the reliability diagrams.
+        confidence: score whose complement is the stated confidence (see
+            :class:`~dubio.reliability.confidence_state.ConfidenceState`).
 
     Attributes:
         confusion: see :class:`~dubio.reliability.accuracy.ConfusionState`.
@@ -58,7 +60,13 @@ class ReliabilityState:
     'there is no pixel of an unknown class'
     """
 
-    def __init__(self, n_classes: int, scores: Sequence[str] = SCORES, bins: int = 15) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        scores: Sequence[str] = SCORES,
+        bins: int = 15,
+        confidence: str = "max_prob",
+    ) -> None:
         unknown = [name for name in scores if name not in SCORES]
         if unknown:
             raise InputError(
@@ -67,7 +75,7 @@ class ReliabilityState:
             )
         self.n_classes, self.scores, self.n_bins = n_classes, tuple(scores), bins
         self.confusion = ConfusionState(n_classes)
-        self.confidence = ConfidenceState(n_classes, bins)
+        self.confidence = ConfidenceState(n_classes, bins, confidence)
         self.classwise = ClasswiseState(n_classes, bins)
         self.rankings: dict[str, RankingState] = {name: RankingState(_binning(name)) for name in self.scores}
         self.score_sums: dict[str, float] = dict.fromkeys(self.scores, 0.0)
@@ -201,6 +209,7 @@ class ReliabilityState:
             "format": np.array(FORMAT, np.int64),
             "sizes": np.array([self.n_classes, self.n_bins, self.images, self.renormalised], np.int64),
             "scores": np.array(self.scores, np.str_),
+            "confidence": np.array(self.confidence.score, np.str_),
             "names": np.array(list(self.rankings), np.str_),
             "score_sums": np.array([self.score_sums[name] for name in self.rankings], np.float64),
         }
@@ -219,7 +228,7 @@ class ReliabilityState:
             if int(arrays["format"]) != FORMAT:
                 raise InputError(f"has format {int(arrays['format'])}, this dubio reads {FORMAT}")
             n_classes, bins, images, renormalised = (int(v) for v in arrays["sizes"])
-            state = cls(n_classes, [str(s) for s in arrays["scores"]], bins)
+            state = cls(n_classes, [str(s) for s in arrays["scores"]], bins, str(arrays["confidence"]))
             state.images, state.renormalised = images, renormalised
             for name, total in zip(arrays["names"], arrays["score_sums"], strict=True):
                 state.rankings.setdefault(str(name), RankingState(_binning(str(name))))

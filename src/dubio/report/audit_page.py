@@ -23,8 +23,8 @@ __all__ = ["METHODS", "embed", "headline", "page_data", "render", "write_audit_r
 
 _STYLES = ("base.css", "summary.css", "wall.css")
 _PROGRAMS = (
-    "dom.js", "store.js", "transfer.js", "charts.js", "summary.js", "trust.js", "view.js", "filters.js",
-    "images.js", "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
+    "dom.js", "themebutton.js", "foot.js", "store.js", "transfer.js", "charts.js", "summary.js", "trust.js",
+    "view.js", "filters.js", "images.js", "card.js", "wall.js", "viewer.js", "keys.js", "main.js",
 )  # fmt: skip
 METHODS = {
     "planted": "learned from planted errors",

@@ -15,7 +15,11 @@ from dubio.report.html import render_page
 from dubio.report.run_notes import read_notes
 
 _STYLES = ("base.css", "rel.css")
-_PROGRAMS = ("dom.js", "rel_main.js")
+_PROGRAMS = (
+    "dom.js", "themebutton.js", "foot.js", "rel_store.js", "rel_metrics.js", "rel_tip.js", "rel_parts.js",
+    "rel_lead.js", "rel_before.js", "rel_table.js", "rel_heat.js", "rel_charts.js", "rel_risk.js",
+    "rel_scores.js", "rel_worst.js", "rel_main.js",
+)  # fmt: skip
 # Points of all risk-coverage curves together: some 3 MB of page, however many models and domains.
 _POINTS = 200_000
 _FEWEST_POINTS = 24

@@ -96,19 +96,7 @@ function showIntro() {
 }
 
 function showEnd() {
-  if (DATA.quarantine.length) {
-    const box = byId("left-out");
-    box.hidden = false;
-    box.append(h("details", {},
-      h("summary", {}, `${plural(DATA.quarantine.length, "image")} left out`),
-      h("dl", { class: "reasons" }, DATA.quarantine.map(([name, why]) => [h("dt", {}, h("bdi", {}, name)), h("dd", {}, why)]))));
-  }
-  const { version, options, command } = DATA.footer;
-  fill(byId("foot"), {}, [
-    h("p", {}, `Made with dubio ${version}. Labels and images were only read. run.json beside this page holds all options and versions; findings.parquet the findings.`),
-    DATA.notes.length ? h("details", {}, h("summary", {}, "What dubio detected"), h("ul", {}, DATA.notes.map((text) => h("li", {}, text)))) : null,
-    options.length ? h("details", {}, h("summary", {}, "Options"),
-      h("dl", { class: "options" }, options.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))) : null,
-    command ? h("details", {}, h("summary", {}, "How to make this run again"), h("pre", { tabindex: "0" }, command)) : null,
-  ]);
+  showLeftOut(DATA.quarantine);
+  showFoot("Labels and images were only read. run.json beside this page holds all options and versions; findings.parquet the findings.",
+    DATA.notes.length ? h("details", {}, h("summary", {}, "What dubio detected"), h("ul", {}, DATA.notes.map((text) => h("li", {}, text)))) : null);
 }

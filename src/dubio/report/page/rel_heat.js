@@ -1,0 +1,64 @@
+// Corruptions: one table per model, kinds of corruption down, severities across.
+
+const FAMILIES = [
+  ["noise", ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"]],
+  ["blur", ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur"]],
+  ["weather", ["snow", "frost", "fog", "brightness", "spatter"]],
+  ["digital", ["contrast", "elastic_transform", "pixelate", "jpeg_compression", "saturate"]],
+];
+const HEAT = ["ece", "accuracy", "mean_iou", "ks", "nll", "brier", "prr", "coverage_at_risk_5", "stated_0.9", "ood_auroc"];
+const familyOf = (name) => FAMILIES.find(([, names]) => names.includes(name))?.[0] ?? "others";
+const RANKS = Object.fromEntries(FAMILIES.flatMap(([, names]) => names).map((name, i) => [name, i]));
+
+function heatCell(m, model, domain, shade) {
+  const cell = domain && cellOf(model, domain);
+  if (!domain) return h("td", { class: "blank" });
+  const value = m.of(cell);
+  if (value === null) return h("td", {}, valueOf(m, cell));
+  return h("td", { class: "heat", style: { "--shade": `${Math.round(100 * shade(m.cost(value)))}%` } },
+    h("button", { type: "button", class: "plain", "data-tip": `${domain.name}\n${m.name} ${m.show(value)}`, "aria-label": `${domain.name}: ${m.name} ${m.show(value)}`, onclick: () => goTo(domain, model) }, m.show(value)));
+}
+
+function heatTable(m, model, base, shade) {
+  const domains = DOMAINS.filter((d) => d.corruption && d.of === base);
+  const severities = [...new Set(domains.map((d) => d.severity))].sort((a, b) => (a ?? 0) - (b ?? 0));
+  const names = [...new Set(domains.map((d) => d.corruption))].sort((a, b) => (RANKS[a] ?? 99) - (RANKS[b] ?? 99) || a.localeCompare(b));
+  const at = new Map(domains.map((d) => [JSON.stringify([d.corruption, d.severity]), d]));
+  const clean = DOMAINS.find((d) => d.name === base);
+  const reference = clean && m.of(cellOf(model, clean));
+  const rows = names.flatMap((name, i) => {
+    const family = familyOf(name);
+    const title = i === 0 || familyOf(names[i - 1]) !== family
+      ? [h("tr", { class: "family" }, h("th", { colspan: severities.length + 1, scope: "rowgroup" }, family))] : [];
+    return [...title, h("tr", {}, h("th", { scope: "row" }, wordsOf(name)),
+      severities.map((s) => heatCell(m, model, at.get(JSON.stringify([name, s])), shade)))];
+  });
+  return h("figure", { class: "heat-figure" },
+    h("figcaption", {}, MODELS.length > 1 ? modelName(model) : null,
+      reference !== null && clean ? h("span", { class: "muted" }, "uncorrupted ", h("b", {}, m.show(reference))) : null),
+    frame(`${m.name} of ${model.name} under corruption`, h("table", { class: "heat-table" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "severity"), severities.map((s) => h("th", { scope: "col" }, s === null ? "any" : String(s))))),
+      h("tbody", {}, rows))));
+}
+
+function showHeat() {
+  const ids = HEAT.filter((id) => present(METRIC[id]));
+  if (!BASES.size || !ids.length) return;
+  const body = section("corruptions");
+  const state = { metric: METRIC[ids[0]], base: [...BASES][0] };
+  const grid = h("div", { class: "heat-grid" }), legend = h("p", { class: "muted scale-line" });
+  const draw = () => {
+    const m = state.metric;
+    const domains = DOMAINS.filter((d) => d.corruption && d.of === state.base);
+    const values = shownModels().flatMap((model) => domains.map((d) => m.of(cellOf(model, d)))).filter((v) => v !== null);
+    const costs = values.map(m.cost);
+    const [low, high] = [Math.min(...costs), Math.max(...costs)];
+    const shade = (cost) => (high > low ? (cost - low) / (high - low) : 0);
+    grid.replaceChildren(...shownModels().map((model) => heatTable(m, model, state.base, shade)));
+    const end = (cost) => m.show(values[costs.indexOf(cost)]);
+    legend.replaceChildren(...(values.length ? [`${m.name}: `, h("span", {}, `best ${end(low)}`), h("i", { class: "scale", "aria-hidden": "true" }), h("span", {}, `worst ${end(high)}`)] : ["Nothing is defined here."]));
+  };
+  body.append(h("div", { class: "controls left" }, metricPicker("Figure", ids, ids[0], (id) => { state.metric = METRIC[id]; draw(); }, "heat-metric"),
+    BASES.size > 1 ? picker("Corrupted images of", [...BASES].map((b) => [b, b]), state.base, (b) => { state.base = b; draw(); }, "heat-base") : null, legend), grid);
+  always(draw);
+}
