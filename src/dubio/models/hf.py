@@ -14,6 +14,7 @@ from dubio.core.errors import InputError, MissingExtraError
 from dubio.core.files import read_json
 from dubio.core.labelspace import LabelSpace
 from dubio.models.card import IMAGENET_MEAN, IMAGENET_STD, Layer, ModelCard
+from dubio.models.hf_masks import SENTENCE, class_probabilities, is_mask_classification
 from dubio.models.layers import Tap
 from dubio.models.pixels import Floats
 from dubio.models.torchdev import device_line, forward, pick_device, require_torch
@@ -59,6 +60,7 @@ class TransformersFolder:
             *sorted(path.glob("*.safetensors")),
         )
         self._config: dict[str, Any] = read_json(path / "config.json")
+        self._masks = is_mask_classification(self._config)
         self._device = pick_device(device)
         chatter: Any = transformers.logging  # untyped
         chatter.set_verbosity_error()
@@ -67,7 +69,7 @@ class TransformersFolder:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model = transformers.AutoModelForSemanticSegmentation.from_pretrained(
+                model = self._family(transformers).from_pretrained(
                     str(path), local_files_only=True, use_safetensors=True, trust_remote_code=False
                 )
         except Exception as error:
@@ -76,10 +78,23 @@ class TransformersFolder:
         self._model = model.to(self._device).eval()
         self.device = device_line(self._device)
 
+    def _family(self, transformers: Any) -> Any:
+        if self._masks and self._config["model_type"] == "maskformer":
+            return transformers.MaskFormerForInstanceSegmentation
+        if self._masks:
+            return transformers.AutoModelForUniversalSegmentation
+        return transformers.AutoModelForSemanticSegmentation
+
     def facts(self) -> list[Layer]:
         """Label space from ``id2label``; pixels and sizes from the image processor."""
         layers: list[Layer] = [
-            ("config.json", {"space": _space(self._config, self.path), "output": "logits"})
+            (
+                "config.json",
+                {
+                    "space": _space(self._config, self.path),
+                    "output": "probabilities" if self._masks else "logits",
+                },
+            )
         ]
         if self._pixels.is_file():
             layers.append(("preprocessor_config.json", _processor(read_json(self._pixels))))
@@ -88,14 +103,16 @@ class TransformersFolder:
     def lines(self) -> list[str]:
         """Sentences on the architecture."""
         names = self._config.get("architectures") or [self._config.get("model_type", "network")]
-        return [f"model: transformers folder {self.path.name}, {names[0]}"]
+        lines = [f"model: transformers folder {self.path.name}, {names[0]}"]
+        return [*lines, SENTENCE] if self._masks else lines
 
     def forward(self, batch: Floats, card: ModelCard, *, amp: bool) -> npt.NDArray[Any]:
         """Run a batch ``(B, 3, H, W)``."""
         return forward(self._call, batch, self._device, amp=amp)
 
     def _call(self, pixels: Any) -> Any:
-        return self._model(pixel_values=pixels)
+        output = self._model(pixel_values=pixels)
+        return class_probabilities(output) if self._masks else output
 
     def tap(self, layer: str | None, card: ModelCard) -> Tap:
         """Reach a module of the network; the default is the last hidden map of its backbone."""

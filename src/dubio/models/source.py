@@ -142,7 +142,8 @@ class ModelSource:
             if not isinstance(self.model, Network):
                 raise InputError("features are wanted, which this model can't give")
             self._features = FeatureExtractor(self.model)
-        return self._features.pooled([image])[0]
+        found: Floats = self._features.pooled([image])[0]
+        return found
 
     def raw(self, images: Sequence[Image], sizes: Sequence[Size | None] | None = None) -> list[RawScores]:
         """What the network itself says, before calibrator and class map; see :meth:`predict`."""

@@ -54,6 +54,7 @@ def page_data(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     for cell in cells:
         found = cell.get("risk_coverage") or {}
         cell["risk_coverage"] = {name: thinned(curve, points) for name, curve in found.items()}
+        cell["worst"] = [_with_size(folder, row) for row in cell.get("worst") or ()]
     footer = {"version": notes.version, "options": notes.options, "command": notes.command}
     shown = {"date": notes.date, "footer": footer, **data, "cells": cells}
     rounded: dict[str, Any] = _rounded(shown)
@@ -74,6 +75,21 @@ def thinned(curve: Sequence[Any], most: int) -> list[Any]:
     if len(curve) <= most:
         return list(curve)
     return [curve[round(n * (len(curve) - 1) / (most - 1))] for n in range(most)]
+
+
+def _with_size(folder: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the size of a picture, so that the page keeps its place before it is loaded."""
+    from PIL import Image
+
+    picture = row.get("picture")
+    if not picture:
+        return dict(row)
+    try:
+        with Image.open(folder / picture["src"]) as found:
+            size = list(found.size)
+    except OSError:
+        return dict(row)  # the page says that the file is missing
+    return {**row, "picture": {**picture, "size": size}}
 
 
 def _rounded(value: Any) -> Any:

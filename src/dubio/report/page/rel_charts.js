@@ -1,6 +1,6 @@
 // Small drawings, one per domain: axes, lines of the models, and what lies under the pointer.
 
-const SIDE = 236, LEFT = 40, TOP = 8, STRIP = 40;
+const SIDE = 236, LEFT = 46, TOP = 8, STRIP = 40;
 const px = (v) => LEFT + clamp(v, 0, 1) * SIDE;
 
 function axes({ xs, ys, y, xWords, yWords, bottom, showX = String, showY = String }) {
@@ -43,6 +43,9 @@ function panel(domain, drawing, figures) {
     h("div", { class: "panel-figures" }, figures.map(([model, words]) => h("span", { class: "chip" }, dot(model), words))));
 }
 
+// Bins with fewer pixels say nothing reliable: they are drawn as points, but no line leads through them.
+const ENOUGH = 100;
+
 const withCells = (domain, has) => shownModels().map((model) => [model, cellOf(model, domain)]).filter(([, cell]) => cell && has(cell));
 const panelOrder = () => {
   const plain = judgedDomains().filter((d) => !d.corruption);
@@ -54,7 +57,7 @@ function reliabilityPanel(domain) {
   const base = TOP + SIDE + 10 + STRIP;
   const rows = withCells(domain, (cell) => cell.reliability.length).map(([model, cell]) => {
     const bins = cell.reliability.filter((b) => b.every((v) => number(v) !== null));
-    return { model, cell, bins, all: bins.reduce((n, b) => n + b[2], 0) };
+    return { model, cell, bins, sure: bins.filter((b) => b[2] >= ENOUGH), all: bins.reduce((n, b) => n + b[2], 0) };
   });
   const width = Math.max(9 / Math.max(rows.length, 1), 1.6);
   const tall = (share) => (share > 0 ? Math.max(Math.sqrt(share) * STRIP, 1) : 0);
@@ -63,11 +66,10 @@ function reliabilityPanel(domain) {
     axes({ xs: [0, 0.25, 0.5, 0.75, 1], ys: [0, 0.25, 0.5, 0.75, 1], y, xWords: "stated confidence", yWords: "share right", bottom: base }),
     svg("line", { x1: px(0), x2: px(1), y1: base, y2: base, class: "grid" }),
     svg("line", { x1: px(0), y1: y(0), x2: px(1), y2: y(1), class: "ideal" }),
-    rows.map(({ model, bins, all }, i) => svg("g", { style: { "--hue": model.hue } },
-      rows.length <= 2 || model === view.lead
-        ? svg("path", { class: "gap", d: `${path([...bins.map((b) => [px(b[0]), y(b[1])]), ...[...bins].reverse().map((b) => [px(b[0]), y(b[0])])])}Z` }) : null,
-      svg("path", { class: "line", d: path(bins.map((b) => [px(b[0]), y(b[1])])), "stroke-dasharray": model.index >= HUES ? "5 3" : null }),
-      bins.map((b) => svg("circle", { class: "point", cx: px(b[0]).toFixed(1), cy: y(b[1]).toFixed(1), r: (1.6 + 2.6 * Math.sqrt(b[2] / all)).toFixed(1) })),
+    rows.map(({ model, bins, sure, all }, i) => svg("g", { style: { "--hue": model.hue } },
+      (rows.length <= 2 || model === view.lead) && sure.length > 1 ? svg("path", { class: "gap", d: `${path([...sure.map((b) => [px(b[0]), y(b[1])]), ...[...sure].reverse().map((b) => [px(b[0]), y(b[0])])])}Z` }) : null,
+      svg("path", { class: "line", d: path(sure.map((b) => [px(b[0]), y(b[1])])), "stroke-dasharray": model.index >= HUES ? "5 3" : null }),
+      bins.map((b) => svg("circle", { class: "point", cx: px(b[0]).toFixed(1), cy: y(b[1]).toFixed(1), r: (1.1 + 2.9 * Math.sqrt(b[2] / all)).toFixed(1) })),
       bins.map((b) => svg("rect", { class: "share", x: (px(b[0]) + (i - rows.length / 2) * width).toFixed(1), width: width.toFixed(1),
         y: (base - tall(b[2] / all)).toFixed(1), height: tall(b[2] / all).toFixed(1) })))),
   ];

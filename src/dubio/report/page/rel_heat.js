@@ -1,4 +1,4 @@
-// Corruptions: one table per model, kinds of corruption down, severities across.
+// Corruptions: kinds down, severities across, a table per model; or models across, where each kind has one severity.
 
 const FAMILIES = [
   ["noise", ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"]],
@@ -19,26 +19,38 @@ function heatCell(m, model, domain, shade) {
     h("button", { type: "button", class: "plain", "data-tip": `${domain.name}\n${m.name} ${m.show(value)}`, "aria-label": `${domain.name}: ${m.name} ${m.show(value)}`, onclick: () => goTo(domain, model) }, m.show(value)));
 }
 
-function heatTable(m, model, base, shade) {
-  const domains = DOMAINS.filter((d) => d.corruption && d.of === base);
-  const severities = [...new Set(domains.map((d) => d.severity))].sort((a, b) => (a ?? 0) - (b ?? 0));
-  const names = [...new Set(domains.map((d) => d.corruption))].sort((a, b) => (RANKS[a] ?? 99) - (RANKS[b] ?? 99) || a.localeCompare(b));
-  const at = new Map(domains.map((d) => [JSON.stringify([d.corruption, d.severity]), d]));
-  const clean = DOMAINS.find((d) => d.name === base);
-  const reference = clean && m.of(cellOf(model, clean));
+// `columns`: {head, name, model, domainOf(corruption)}
+function heatTable(m, names, columns, shade, corner, label, caption = null) {
   const rows = names.flatMap((name, i) => {
     const family = familyOf(name);
     const title = i === 0 || familyOf(names[i - 1]) !== family
-      ? [h("tr", { class: "family" }, h("th", { colspan: severities.length + 1, scope: "rowgroup" }, family))] : [];
-    return [...title, h("tr", {}, h("th", { scope: "row" }, wordsOf(name)),
-      severities.map((s) => heatCell(m, model, at.get(JSON.stringify([name, s])), shade)))];
+      ? [h("tr", { class: "family" }, h("th", { colspan: columns.length + 1, scope: "rowgroup" }, family))] : [];
+    return [...title, h("tr", {}, h("th", { scope: "row" }, corner === "severity" ? wordsOf(name) : columns[0].domainOf(name).short),
+      columns.map((c) => heatCell(m, c.model, c.domainOf(name), shade)))];
   });
-  return h("figure", { class: "heat-figure" },
-    h("figcaption", {}, MODELS.length > 1 ? modelName(model) : null,
-      reference !== null && clean ? h("span", { class: "muted" }, "uncorrupted ", h("b", {}, m.show(reference))) : null),
-    frame(`${m.name} of ${model.name} under corruption`, h("table", { class: "heat-table" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "severity"), severities.map((s) => h("th", { scope: "col" }, s === null ? "any" : String(s))))),
+  return h("figure", { class: "heat-figure" }, caption,
+    frame(label, h("table", { class: "heat-table" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, corner), columns.map((c) => h("th", { scope: "col" }, c.head)))),
       h("tbody", {}, rows))));
+}
+
+function heatTables(m, base, shade) {
+  const domains = DOMAINS.filter((d) => d.corruption && d.of === base);
+  const severities = [...new Set(domains.map((d) => d.severity))].sort((a, b) => (a ?? 0) - (b ?? 0));
+  const names = [...new Set(domains.map((d) => d.corruption))].sort((a, b) => (RANKS[a] ?? 99) - (RANKS[b] ?? 99) || a.localeCompare(b));
+  const clean = DOMAINS.find((d) => d.name === base);
+  if (names.length === domains.length) {
+    const columns = shownModels().map((model) => ({ model, head: modelName(model), domainOf: (name) => domains.find((d) => d.corruption === name) }));
+    return [heatTable(m, names, columns, shade, "", `${m.name} under corruption`)];
+  }
+  const at = new Map(domains.map((d) => [JSON.stringify([d.corruption, d.severity]), d]));
+  return shownModels().map((model) => {
+    const reference = clean ? m.of(cellOf(model, clean)) : null;
+    const columns = severities.map((s) => ({ model, head: s === null ? "any" : String(s), domainOf: (name) => at.get(JSON.stringify([name, s])) }));
+    const caption = h("figcaption", {}, MODELS.length > 1 ? modelName(model) : null,
+      reference === null ? null : h("span", { class: "muted" }, "uncorrupted ", h("b", {}, m.show(reference))));
+    return heatTable(m, names, columns, shade, "severity", `${m.name} of ${model.name} under corruption`, caption);
+  });
 }
 
 function showHeat() {
@@ -54,7 +66,7 @@ function showHeat() {
     const costs = values.map(m.cost);
     const [low, high] = [Math.min(...costs), Math.max(...costs)];
     const shade = (cost) => (high > low ? (cost - low) / (high - low) : 0);
-    grid.replaceChildren(...shownModels().map((model) => heatTable(m, model, state.base, shade)));
+    grid.replaceChildren(...heatTables(m, state.base, shade));
     const end = (cost) => m.show(values[costs.indexOf(cost)]);
     legend.replaceChildren(...(values.length ? [`${m.name}: `, h("span", {}, `best ${end(low)}`), h("i", { class: "scale", "aria-hidden": "true" }), h("span", {}, `worst ${end(high)}`)] : ["Nothing is defined here."]));
   };

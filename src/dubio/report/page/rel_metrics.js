@@ -1,7 +1,7 @@
 // What the figures mean, how they are written, and which way is good.
 
 const asShare = (v) => `${(100 * v).toFixed(1)}\u00a0%`;
-const asNumber = (v) => (v > 0 && v < 0.001 ? "< 0.001" : Math.abs(v) >= 100 ? whole(v) : v.toFixed(Math.abs(v) >= 10 ? 1 : 3));
+const asNumber = (v) => (v === 0 ? "0" : v > 0 && v < 0.001 ? "< 0.001" : Math.abs(v) >= 100 ? whole(v) : v.toFixed(Math.abs(v) >= 10 ? 1 : 3));
 const asRate = (v) => v.toFixed(2);
 
 const SCALES = { share: asShare, number: asNumber, rate: asRate };

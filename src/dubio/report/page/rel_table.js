@@ -8,6 +8,7 @@ const GROUPS = [
   ["errors", "Finding errors", ["prr", "auroc", "aupr", "fpr95", "aurc", "coverage_at_risk_5"]],
   ["ood", "Out of distribution", ["ood_auroc", "ood_aupr", "ood_fpr95", "unknown_auroc", "unknown_aupr", "unknown_fpr95", "siou", "ppv", "f1"]],
 ];
+const BY_SCORE = GROUPS.at(-1)[2];
 const MANY_DOMAINS = 14;
 
 function ratioTag(m, cell) {
@@ -49,6 +50,7 @@ function showTable() {
   const state = { group: groups[0], which: DOMAINS.length > MANY_DOMAINS && clean.length ? "plain" : "all" };
   const place = h("div");
   const legend = h("p", { class: "muted" });
+  const score = scorePicker("table-score");
   let sort, columns;
 
   const head = () => {
@@ -74,10 +76,12 @@ function showTable() {
         columns.map((m) => figureCell(m, row.cell, row.best.get(m))));
     });
     place.replaceChildren(frame("Domains and models", h("table", { class: "figures-table domains" }, h("thead", {}, sort.row), h("tbody", {}, bodyRows))));
+    const byScore = columns.some((m) => BY_SCORE.includes(m.id));
+    score.hidden = !byScore;
     legend.replaceChildren(
       "Small: 90\u00a0% intervals. ×: error as a multiple of that in the source, for the same model.",
       MODELS.length > 1 ? " ☆ best model in a domain; ★ and no other interval reaches it." : "",
-      columns.some((m) => m.id.startsWith("ood") || m.id.startsWith("unknown")) && view.score ? ` OOD by ${scoreName(view.score)}.` : "");
+      byScore && view.score ? ` OOD by ${scoreName(view.score)}.` : "");
   };
   const pick = (id) => {
     state.group = groups.find((g) => g[0] === id);
@@ -89,6 +93,6 @@ function showTable() {
   body.append(h("div", { class: "controls left" },
     groups.length > 1 ? segments("Figures", groups.map(([id, name]) => [id, name]), state.group[0], pick) : null,
     clean.length && corrupted ? segments("Domains shown", [["all", `All ${DOMAINS.length}`], ["plain", `${clean.length} as they are`], ["corrupted", `${corrupted} corrupted`]], state.which, (v) => { state.which = v; draw(); }) : null,
-    scorePicker("table-score")), place, legend);
+    score), place, legend);
   always(draw);
 }

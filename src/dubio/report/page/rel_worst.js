@@ -27,7 +27,7 @@ function classTable(cell, domain) {
   const rows = cell.classes.map((c, i) => ({ ...c, color: domain.colors[i] }));
   const body = h("tbody"), fold = folded(12, "classes");
   const draw = () => body.replaceChildren(...fold.take(sort.apply(rows)).map((c) => h("tr", {}, h("th", { scope: "row" }, swatchName(c.color, c.name)),
-    h("td", {}, share(number(c.iou))), h("td", {}, share(number(c.accuracy))), h("td", {}, c.pixels && number(c.ece) !== null ? asNumber(c.ece) : "–"),
+    h("td", {}, share(number(c.iou))), h("td", {}, number(c.accuracy) === null ? "–" : asShare(c.accuracy)), h("td", {}, c.pixels && number(c.ece) !== null ? asNumber(c.ece) : "–"),
     h("td", {}, total ? percent(c.pixels / total) : "–"))));
   const sort = sorter(columns, draw, columns[1]);
   fold.bind(draw);
@@ -61,7 +61,7 @@ function worstImage(row) {
   if (!row.picture) return h("li", { class: "worst-image" }, facts);
   const src = row.picture.src.split("/").map(encodeURIComponent).join("/");
   const titles = row.picture.titles;
-  const image = h("img", { src, alt: `${row.image_id}: ${titles.join(", ")}`, loading: "lazy", decoding: "async",
+  const image = h("img", { src, alt: `${row.image_id}: ${titles.join(", ")}`, loading: "lazy", decoding: "async", width: row.picture.size?.[0], height: row.picture.size?.[1],
     onerror: () => strip.replaceWith(h("p", { class: "no-picture" }, `The picture ${row.picture.src} is not beside this page`)) });
   const strip = h("button", { type: "button", class: "strip", "aria-label": `Large view of ${row.image_id}`, onclick: () => openPicture(row, src) }, image);
   return h("li", { class: "worst-image" }, facts, strip,
