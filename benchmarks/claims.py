@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import reliability_report
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
@@ -156,7 +158,56 @@ def reviewed(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def reliability(results: dict[str, Any]) -> str:
+    """The aims by model; the tables themselves are in benchmarks/reliability.md."""
+    rows = results["rows"]
+    parts = []
+    for model, title in reliability_report.TITLES.items():
+        own = reliability_report.chosen(rows, model=model)
+        if own:
+            seeds = len({r["seed"] for r in own})
+            parts += [f"**{title}**, {seeds} seed{'s' * (seeds > 1)}:", "", *reliability_report.aims(own), ""]
+    return "\n".join(parts).rstrip()
+
+
+def reliability_claim(results: dict[str, Any]) -> str:
+    """One model before and after, for the README."""
+    report, rows = reliability_report, results["rows"]
+    own = report.chosen(rows, model="deeplab")
+    lines = [
+        "| DeepLab of Cityscapes, ECE (range over three seeds) | CamVid | CamVid corrupted | comma10k |",
+        "|---|---|---|---|",
+    ]
+    shown = (
+        ("none", "clean", "as it is"),
+        ("temperature", "clean", "one temperature"),
+        ("temperature", "corrupted", "one temperature, fitted under other corruptions too"),
+        ("adaptive", "corrupted", "a temperature per image, fitted under other corruptions too"),
+    )
+    for method, fitted_on, title in shown:
+        found = report.chosen(own, method=method, fitted_on=fitted_on)
+        cells = [
+            report.said(report.per_seed(found, keep, "ece"))
+            for keep in (report.SOURCE.__eq__, report.is_corruption, "comma10k".__eq__)
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def reliability_speed(results: dict[str, Any]) -> str:
+    lines = ["| | million pixels | ns per pixel | extra memory, MB |", "|---|---|---|---|"]
+    for row in results["rows"]:
+        lines.append(
+            f"| {row['tool']} | {row['pixels'] / 1e6:.0f} | {row['ns_per_pixel']:.0f} "
+            f"| {row['extra_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 BLOCKS = {
+    "reliability": ("reliability", reliability),
+    "reliability-claim": ("reliability", reliability_claim),
+    "reliability-speed": ("reliability_speed", reliability_speed),
     "demo-table": ("demo", demo_table),
     "demo-expected": ("demo", demo_expected),
     "regions-claim": ("regions", regions_claim),

@@ -9,7 +9,17 @@ import pytest
 
 from dubio import read_samples
 
-from ..jobs.helpers import VOID, answer, complaint, data, draw, logits, write_domain, write_network, write_space
+from ..jobs.helpers import (
+    VOID,
+    answer,
+    complaint,
+    data,
+    draw,
+    logits,
+    write_domain,
+    write_network,
+    write_space,
+)
 
 
 @pytest.fixture

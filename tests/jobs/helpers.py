@@ -13,6 +13,7 @@ import numpy as np
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from dubio import Domain, load_space, open_folders
 from dubio.cli.main import main
 
 SCALE = 6.0
@@ -102,6 +103,12 @@ def write_network(path, sure=3.0, channels=(0, 1, 2), count=3):
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
     return path
+
+
+def domain(root, name=None, space="colours.json", **more):
+    """A folder with pictures, labels and a label space, as a domain."""
+    dataset = open_folders(labels=root / "labels", images=root / "images", space=load_space(root / space))
+    return Domain(name or root.name, dataset, **more)
 
 
 def data(name, root, space, more=""):

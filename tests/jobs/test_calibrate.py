@@ -10,7 +10,6 @@ import pytest
 
 from dubio import (
     CalibrateOptions,
-    Domain,
     FileCandidate,
     InputError,
     NetworkCandidate,
@@ -18,14 +17,12 @@ from dubio import (
     calibrate,
     load_calibrator,
     load_model,
-    load_space,
     measure_reliability,
-    open_folders,
 )
 from dubio.jobs.calibrate import check_apart, split_in_two
 from dubio.jobs.fitting import METHODS
 
-from .helpers import NAMES, shards, write_domain, write_network, write_space
+from .helpers import NAMES, domain, shards, write_domain, write_network, write_space
 
 FEW = ReliabilityOptions(replicates=0, worst=0)
 TORCH = {"local", "local-logits"}
@@ -38,12 +35,6 @@ def world(tmp_path_factory):
     for name, n, first, hot in (("cal", 8, 0, 1.0), ("test", 6, 50, 1.0), ("sharp", 4, 80, 1 / 3)):
         write_space(write_domain(root / name, n, first=first, hot=hot) / "colours.json")
     return root
-
-
-def domain(root, name=None, space="colours.json", **more):
-    labels = load_space(root / space)
-    dataset = open_folders(labels=root / "labels", images=root / "images", space=labels)
-    return Domain(name or root.name, dataset, **more)
 
 
 def files(world):
@@ -81,9 +72,11 @@ def test_the_right_temperature_is_found_and_the_error_falls(world, tmp_path):
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_every_method_is_fitted_saved_and_applied(world, tmp_path, method):
+def test_every_method_is_fitted_saved_and_applied(world, tmp_path, method, monkeypatch):
     if method in TORCH:
         pytest.importorskip("torch")
+        text, maker = METHODS[method]
+        monkeypatch.setitem(METHODS, method, (text, lambda o: maker(o).set_params(epochs=1)))
     options = CalibrateOptions(methods=(method,), pixels=400, clusters=2)
     fit, test = [domain(world / "cal")], [domain(world / "test")]
     result = calibrate(network(world), fit, test, tmp_path / "run", options, FEW)
@@ -189,7 +182,14 @@ def test_a_stopped_run_goes_on_and_fits_nothing_twice(world, tmp_path, monkeypat
     from dubio.calibration.temperature import TemperatureScaling
 
     options = CalibrateOptions(methods=("temperature",), pixels=400)
-    arguments = (files(world), [domain(world / "cal")], [domain(world / "test")], tmp_path / "run", options, FEW)
+    arguments = (
+        files(world),
+        [domain(world / "cal")],
+        [domain(world / "test")],
+        tmp_path / "run",
+        options,
+        FEW,
+    )
     first = calibrate(*arguments)
     before = shards(tmp_path / "run")
     monkeypatch.setattr(TemperatureScaling, "fit", lambda *_: pytest.fail("fitted again"))

@@ -12,30 +12,19 @@ import pytest
 from PIL import Image
 
 from dubio import (
-    Domain,
     FileCandidate,
     InputError,
     NetworkCandidate,
     ReliabilityOptions,
     load_model,
-    load_space,
     measure_reliability,
-    open_folders,
     parse_corruptions,
 )
 from dubio.data.domains import corrupted
 
-from .helpers import NAMES, SIZE, draw, logits, save, shards, write_domain, write_network, write_space
+from .helpers import SIZE, domain, draw, logits, save, shards, write_domain, write_network, write_space
 
 FEW = ReliabilityOptions(replicates=10, worst=0, learned=False)
-
-
-def domain(root, name="day", **more):
-    """The data set of a folder, as a domain."""
-    space = load_space(root / "colours.json")
-    return Domain(
-        name, open_folders(labels=root / "labels", images=root / "images", space=space), **more
-    )
 
 
 @pytest.fixture
@@ -227,44 +216,6 @@ def test_images_of_unequal_size(day, tmp_path):
     a, b = by_file.cell("files", "day"), by_network.cell("net", "day")
     assert a["pixels"] == b["pixels"] == pixels
     assert a["metrics"]["nll"] == pytest.approx(b["metrics"]["nll"], rel=1e-4)
-
-
-def test_unknown_classes_are_found_and_judged_for_nothing_else(tmp_path):
-    root = write_domain(tmp_path / "street", 8, unknown=3)
-    write_space(root / "colours.json", (*NAMES, "cow"))
-    write_space(tmp_path / "known.json")
-    place = domain(root, unknown=(3,))
-    model = NetworkCandidate(
-        "net",
-        load_model(write_network(tmp_path / "n.onnx"), space=tmp_path / "known.json", input_scale="0-1"),
-    )
-    cell = measure_reliability([place], [model], tmp_path / "run", FEW).cell("net", "day")
-    assert cell["pixels"] == 8 * (22 * 32 - 64)
-    # dull colours: near-uniform probabilities, low logits
-    assert cell["ood_pixels"]["max_logit"]["auroc"] > 0.95
-    assert cell["ood_pixels"]["entropy"]["auroc"] > 0.6
-    assert cell["classes"][3]["iou"] is None
-
-
-@pytest.mark.parametrize("uncovered", ["unknown", "wrong"])
-def test_classes_that_no_channel_stands_for(tmp_path, uncovered):
-    root = write_domain(tmp_path / "street", 4, unknown=3)
-    write_space(root / "colours.json", (*NAMES, "cow"))
-    write_space(tmp_path / "known.json")
-    model = NetworkCandidate(
-        "net",
-        load_model(write_network(tmp_path / "n.onnx"), space=tmp_path / "known.json", input_scale="0-1"),
-    )
-    options = replace(FEW, uncovered=uncovered)
-    cell = measure_reliability([domain(root)], [model], tmp_path / "run", options).cell("net", "day")
-    if uncovered == "unknown":
-        assert cell["pixels"] == 4 * (22 * 32 - 64)
-        assert cell["ood_pixels"]["max_logit"]["auroc"] > 0.95
-    else:
-        assert cell["pixels"] == 4 * 22 * 32
-        assert cell["ood_pixels"] is None
-        assert cell["classes"][3]["iou"] == 0
-    assert cell["metrics"]["nll"] is None or np.isfinite(cell["metrics"]["nll"])
 
 
 def test_probabilities_in_files_tell_no_logits(day, tmp_path):

@@ -1,8 +1,10 @@
-"""Runs made up for the page: findings, pictures and a summary, without an audit."""
+"""Runs made up for the pages: findings, pictures and summaries, without a model; and a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,12 @@ from dubio.errors.findings import KINDS, Finding
 from dubio.errors.summary import AuditSummary, ClassRow
 from dubio.report.audit_page import write_audit_report
 from dubio.report.pictures import save_strip, strip
+from dubio.report.reliability_page import write_reliability_report
+from dubio.report.reliability_pictures import draw_examined
 
+CHROMIUM = next(
+    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+)
 H, W = 90, 120
 NAMES = (
     "road",
@@ -155,3 +162,136 @@ class Fake:
 @pytest.fixture(scope="session")
 def fake() -> type[Fake]:
     return Fake
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium on the PATH")
+    with sync.sync_playwright() as player:
+        running = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page; at the end, nothing may have been said on the console or asked of a network."""
+    contexts, troubles = [], []
+
+    def go(path: Path, context: Any = None, **options: Any) -> Any:
+        if context is None:
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(5000)
+        page.on("console", lambda m: troubles.append(m.text))
+        page.on("pageerror", lambda e: troubles.append(str(e)))
+        page.on("dialog", lambda d: (troubles.append(f"dialog {d.message}"), d.dismiss()))
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else troubles.append(r.url),
+        )
+        page.goto(path.as_uri())
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+MODEL_CLASSES = ["road", "car", EVIL]
+SCORES = ["max_prob", "entropy"]
+PICTURE = {"src": "pictures/a b.jpg", "tiles": 3, "titles": ["x", "y", "z"]}
+
+
+def make_domain(name: str, **more: Any) -> dict[str, Any]:
+    row = {"name": name, "line": f"{name}: 9 images", "images": 9, "source": False, "fit": False, "of": None}
+    row |= {"corruption": None, "severity": None, "classes": MODEL_CLASSES, "colors": [[9, 9, 200]] * 3}
+    return row | more
+
+
+DOMAINS = [
+    make_domain("city", source=True),
+    make_domain("night"),
+    *(make_domain(f"city fog {s}", of="city", corruption="fog", severity=s) for s in (1, 3)),
+    make_domain("city snow 3", of="city", corruption="snow", severity=3),
+]
+
+
+def make_cell(model: str, domain: dict[str, Any], ece: float) -> dict[str, Any]:
+    metrics: dict[str, Any] = {
+        "accuracy": 0.9 - ece, "mean_iou": 0.7 - ece, "ece": ece, "ks": ece, "nll": 0.2 + ece,
+        "prr": 0.8 - ece, "mean_confidence": 0.9, "mce": None,
+    }  # fmt: skip
+    found = {
+        "auroc": 0.9, "prr": 0.8 - ece, "aupr": 0.4, "fpr95": 0.3, "aurc": 0.02, "coverage_at_risk_5": 0.7,
+    }  # fmt: skip
+    other = None if domain["source"] else {"auroc": 0.6 + ece, "aupr": 0.5, "fpr95": 0.8}
+    return {
+        "model": model, "domain": domain["name"], "images": 9, "pixels": 90_000, "metrics": metrics,
+        "intervals": {"ece": [ece - 0.001, ece + 0.001], "accuracy": [0.1, 0.99]},
+        "relative": None if domain["source"] else {"ece": ece / 0.02, "error": 2.5},
+        "reasons": {"mce": "no bin has pixels"}, "stated": {"0.9": 0.9 - 2 * ece, "0.99": None},
+        "sentence": f"In {domain['name']} {model} is off by {ece:.3f}.",
+        "reliability": [[0.1 + 0.17 * n, 0.08 + 0.16 * n, 10 ** (n + 1)] for n in range(6)],
+        "misclassification": {"max_prob": found, "entropy": {**found, "prr": 0.85}},
+        "risk_coverage": {s: [[n / 300, 0.1 * (n / 300) ** 3] for n in range(301)] for s in SCORES},
+        "ood_images": None if other is None else {"max_prob": other, "entropy": {**other, "auroc": 0.99}},
+        "ood_pixels": None, "components": None,
+        "classes": [
+            {"name": n, "iou": 0.9 - 0.3 * i, "accuracy": 0.9, "pixels": 30_000, "ece": 0.01 * i}
+            for i, n in enumerate(MODEL_CLASSES[:2])
+        ] + [{"name": EVIL, "iou": None, "accuracy": None, "pixels": 0, "ece": None}],
+        "worst": [
+            {"image_id": f"{domain['name']}/0", "accuracy": 0.5, "mean_iou": None, "picture": PICTURE},
+            {"image_id": EVIL, "accuracy": 0.5, "mean_iou": 0.1, "ece": 0.1, "picture": None},
+        ],
+    }  # fmt: skip
+
+
+def make_models(models: tuple[str, ...] = ("alpha", "beta"), command: str = "reliability") -> dict[str, Any]:
+    off = {m: 0.02 + 0.03 * i for i, m in enumerate(models)}
+    return {
+        "format": 1, "command": command, "title": "streets", "headline": "It holds.",
+        "models": [
+            {"name": m, "of": models[0] if command == "calibrate" and i else None, "lines": [f"{m}: ONNX"]}
+            for i, m in enumerate(models)
+        ],
+        "domains": copy.deepcopy(DOMAINS), "scores": SCORES,
+        "cells": [make_cell(m, d, off[m] + 0.02 * n) for n, d in enumerate(DOMAINS) for m in models],
+        "notes": ["layout found", "layout found"], "quarantine": [["night: bad", "no colours"]],
+    }  # fmt: skip
+
+
+def write_models(folder: Path, data: dict[str, Any]) -> Path:
+    record = {"command": "reliability", "started": "2026-01-31T12:00:00+00:00", "argv": ["dubio", "x y"]}
+    write_json(folder / "run.json", {**record, "options": {"seed": 0}})
+    label = np.zeros((60, 90), np.uint8)
+    space = LabelSpace("one", (LabelClass(0, "a", (9, 9, 200)),))
+    draw_examined(folder / "pictures" / "a b.jpg", None, label, label, label.astype(np.float32), space)
+    return write_reliability_report(folder, data)
+
+
+class Made:
+    """The makers of models over domains, for tests that build a case of their own."""
+
+    evil = EVIL
+    domains = DOMAINS
+    domain = staticmethod(make_domain)
+    cell = staticmethod(make_cell)
+    summary = staticmethod(make_models)
+    write = staticmethod(write_models)
+
+
+@pytest.fixture(scope="session")
+def made() -> type[Made]:
+    return Made
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory: pytest.TempPathFactory, made: Any) -> Path:
+    return made.write(tmp_path_factory.mktemp("usual"), made.summary())

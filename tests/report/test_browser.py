@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,7 @@ import pytest
 
 from dubio.errors.verdicts import apply_verdicts, read_verdicts
 
-CHROMIUM = next(
-    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
-)
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs chromium on the PATH")
-    with sync.sync_playwright() as player:
-        running = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -44,33 +29,6 @@ def small(tmp_path_factory: pytest.TempPathFactory, fake: Any) -> Path:
 def long(tmp_path_factory: pytest.TempPathFactory, fake: Any) -> Path:
     page: Path = fake.write_run(tmp_path_factory.mktemp("long"), fake.findings(2000))
     return page
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Open]:
-    """Open a page; at the end, nothing may have been said on the console or asked of a network."""
-    contexts, troubles = [], []
-
-    def go(path: Path, context: Any = None, **options: Any) -> Any:
-        if context is None:
-            context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
-            contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(5000)
-        page.on("console", lambda m: troubles.append(m.text))
-        page.on("pageerror", lambda e: troubles.append(str(e)))
-        page.on("dialog", lambda d: (troubles.append(f"dialog {d.message}"), d.dismiss()))
-        page.on(
-            "request",
-            lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else troubles.append(r.url),
-        )
-        page.goto(path.as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def shown(page: Any) -> list[int]:

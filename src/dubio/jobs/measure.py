@@ -216,8 +216,10 @@ class Work:
             cell["sentence"] = say_domain(cell, None)
         self.cells += cells
         names = ", ".join(d.name for d in together)
-        line = f"{POOLED}: {names}; {sum(map(len, together))} images, all pixels counted alike"
-        return [_domain_note(together[0], False) | {"name": POOLED, "line": line, "of": None}]
+        images = sum(map(len, together))
+        line = f"{POOLED}: {names}; {images} images, all pixels counted alike"
+        own = {"name": POOLED, "line": line, "images": images, "of": None}
+        return [_domain_note(together[0], False) | own]
 
     def _renormalised(self) -> list[str]:
         found = []
@@ -252,13 +254,23 @@ class Work:
 
 def headline(cells: Sequence[dict[str, Any]], domains: Sequence[Domain]) -> str:
     """The first model in its source, and the domain where it can be trusted least."""
-    first = [c for c in cells if c["model"] == cells[0]["model"]]
-    source = next(c for c in first if c["domain"] == domains[0].name)
+    names = [d.name for d in domains]
+    first = [c for c in cells if c["model"] == cells[0]["model"] and c["domain"] in names]
+    source = next(c for c in first if c["domain"] == names[0])
     known = [c for c in first if plain(c["metrics"]["ece"]) is not None and c is not source]
     if not known:
         return str(source["sentence"])
     worst = max(known, key=lambda c: c["metrics"]["ece"])
-    return f"{source['sentence']} {worst['sentence']}"
+    if plain(source["metrics"]["ece"]) is None:
+        return f"{source['sentence']} {worst['sentence']}"
+    here, there = source["stated"]["0.9"], worst["stated"]["0.9"]
+    if here is None or there is None:
+        here, there = (f"{c['metrics']['ece']:.3f} in {c['domain']}" for c in (source, worst))
+        return f"The calibration error of {source['model']} is {here} and {there}, where it is largest."
+    return (
+        f"A stated 0.9 of {source['model']} is right {here:.2f} of the time in {source['domain']}, and "
+        f"{there:.2f} in {worst['domain']}, where its confidence means least."
+    )
 
 
 def _domain_note(domain: Domain, is_source: bool) -> dict[str, Any]:

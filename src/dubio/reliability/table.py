@@ -25,6 +25,7 @@ _SCORE_FIGURES = ("auroc", "prr", "aupr", "aupr_rest", "fpr95", "aurc", "excess_
 _OOD = {"auroc": "ood_auroc", "aupr": "ood_aupr_out", "aupr_rest": "ood_aupr_in", "fpr95": "ood_fpr95"}
 # "About 0.9" is what lies between these.
 _STATED = {"0.5": (0.45, 0.55), "0.7": (0.65, 0.75), "0.9": (0.85, 0.95), "0.99": (0.98, 1.0)}
+_POINTS = 60  # of a curve: the page holds one for every score, model and domain
 _ENOUGH = 100  # pixels, for a share to be said
 MAIN_SCORE = "max_prob"
 
@@ -152,7 +153,7 @@ def _diagram(total: ReliabilityState) -> list[list[float]]:
 def _curve(total: ReliabilityState, name: str) -> list[list[float]]:
     if int(total.rankings[name].counts[:2].sum()) < total.pixels:
         return []
-    coverage, risk = total.rankings[name].errors().risk_coverage()
+    coverage, risk = total.rankings[name].errors().risk_coverage(_POINTS)
     return [[round(float(c), 5), round(float(r), 6)] for c, r in zip(coverage, risk, strict=True)]
 
 

@@ -23,6 +23,7 @@ _PROGRAMS = (
 # Points of all risk-coverage curves together: some 3 MB of page, however many models and domains.
 _POINTS = 200_000
 _FEWEST_POINTS = 24
+_LISTS = ("models", "domains", "scores", "cells", "guarantees", "notes", "quarantine")
 _DIGITS = 6  # significant ones; the page shows three
 
 
@@ -56,7 +57,9 @@ def page_data(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
         cell["risk_coverage"] = {name: thinned(curve, points) for name, curve in found.items()}
         cell["worst"] = [_with_size(folder, row) for row in cell.get("worst") or ()]
     footer = {"version": notes.version, "options": notes.options, "command": notes.command}
-    shown = {"date": notes.date, "footer": footer, **data, "cells": cells}
+    plain = {"title": "", "headline": "", "command": "reliability"}
+    lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+    shown = {**plain, **lists, "date": notes.date, "footer": footer, **data, "cells": cells}
     rounded: dict[str, Any] = _rounded(shown)
     return rounded
 

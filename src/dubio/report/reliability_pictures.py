@@ -60,7 +60,7 @@ def draw_examined(
     under = None if image is None else resize(image, size, smooth=True)
     tiles = [] if under is None else [("image", under)]
     tiles += [("label", colour(given, space, under)), ("prediction", colour(guess, space, under))]
-    title = "errors: the brighter red, the surer and yet wrong; hatched: void"
+    title = "errors: bright red is wrong and sure; hatched is void"
     tiles.append((title, _errors(given, guess, resize(doubt, size, smooth=False), space, under)))
     if temperature is not None:
         tiles.append(_temperatures(resize(temperature, size, smooth=False)))
@@ -89,7 +89,8 @@ def _errors(
     grey = np.full(label.shape, _FLAT, np.float32) if image is None else image.mean(-1, dtype=np.float32)
     drawn = np.repeat(grey[..., None] * _DIM, 3, axis=-1)
     wrong = pred != label
-    drawn[wrong] = (np.array(_DOUBTED) * (1 - sure) + np.array(_SURE) * sure)[wrong]
+    share = sure[wrong] ** 2  # a coin's toss is doubt, not half of certainty
+    drawn[wrong] = np.array(_DOUBTED) * (1 - share) + np.array(_SURE) * share
     rows, cols = np.indices(label.shape)
     stripes = np.where((rows + cols) % _HATCH_STEP < _HATCH_STEP // 2, *_HATCH)
     void = label >= len(space)

@@ -23,13 +23,13 @@ function changeWords(m, rows) {
 }
 
 function overall(m) {
-  const shifted = judgedDomains().filter((d) => !d.source);
+  const shifted = ownDomains().filter((d) => !d.source);
   const own = SOURCE ? [SOURCE] : [];
   return h("table", { class: "figures-table overall" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Method"), h("th", { scope: "col" }, SOURCE ? ["In ", h("bdi", {}, SOURCE.short)] : "In the source"),
       h("th", { scope: "col", "data-tip": "Mean of the other domains, each counting alike." }, "Under shift, mean"), h("th", { scope: "col" }, "Worse in"))),
     h("tbody", {}, variants().map((model) => {
-      const rows = pairs(m, model, judgedDomains());
+      const rows = pairs(m, model, ownDomains());
       const worse = rows.filter(([old, now]) => way(m, old, now) === "worse").map((r) => r[2].short);
       return h("tr", {}, h("th", { scope: "row" }, modelName(model)), h("td", {}, changeWords(m, pairs(m, model, own))), h("td", {}, changeWords(m, pairs(m, model, shifted))),
         h("td", { "data-tip": worse.join(", ") || null, tabindex: worse.length ? "0" : null }, `${worse.length} of ${plural(rows.length, "domain")}`));
@@ -74,7 +74,7 @@ function showBefore() {
     const high = Math.max(...values), low = chosen.good === "low" ? Math.min(0, ...values) : Math.min(...values);
     table.replaceChildren(frame(`${chosen.name} before and after`, overall(chosen)));
     axis.textContent = `${chosen.name} from ${chosen.show(low)} to ${chosen.show(high)}; ring: before, dot: after. ${WAYS[chosen.good]}`;
-    const rows = fold.take([...judgedDomains().filter((d) => d.source), ...worstFirst(judgedDomains().filter((d) => !d.source), MODELS[0])]);
+    const rows = fold.take([...ownDomains().filter((d) => d.source), ...worstFirst(ownDomains().filter((d) => !d.source), MODELS[0])]);
     chart.replaceChildren(...rows.map((d) => h("div", { class: "dumbbell-group" }, h("div", { class: "dumbbell-domain" }, domainName(d)),
       h("div", {}, variants().map((model) => dumbbell(chosen, model, d, low, high))))));
   };

@@ -49,7 +49,7 @@ const ENOUGH = 100;
 const withCells = (domain, has) => shownModels().map((model) => [model, cellOf(model, domain)]).filter(([, cell]) => cell && has(cell));
 const panelOrder = () => {
   const plain = judgedDomains().filter((d) => !d.corruption);
-  return [...ordered(plain, (d) => (d.source ? 0 : 1)), ...worstFirst(judgedDomains().filter((d) => d.corruption), view.lead)];
+  return [...ordered(plain, (d) => (d.source ? 0 : d.pooled ? 2 : 1)), ...worstFirst(judgedDomains().filter((d) => d.corruption), view.lead)];
 };
 
 function reliabilityPanel(domain) {

@@ -59,6 +59,7 @@ function showHeat() {
   const body = section("corruptions");
   const state = { metric: METRIC[ids[0]], base: [...BASES][0] };
   const grid = h("div", { class: "heat-grid" }), legend = h("p", { class: "muted scale-line" });
+  const fold = folded(3, "models");
   const draw = () => {
     const m = state.metric;
     const domains = DOMAINS.filter((d) => d.corruption && d.of === state.base);
@@ -66,11 +67,12 @@ function showHeat() {
     const costs = values.map(m.cost);
     const [low, high] = [Math.min(...costs), Math.max(...costs)];
     const shade = (cost) => (high > low ? (cost - low) / (high - low) : 0);
-    grid.replaceChildren(...heatTables(m, state.base, shade));
+    grid.replaceChildren(...fold.take(heatTables(m, state.base, shade)));
     const end = (cost) => m.show(values[costs.indexOf(cost)]);
     legend.replaceChildren(...(values.length ? [`${m.name}: `, h("span", {}, `best ${end(low)}`), h("i", { class: "scale", "aria-hidden": "true" }), h("span", {}, `worst ${end(high)}`)] : ["Nothing is defined here."]));
   };
+  fold.bind(draw);
   body.append(h("div", { class: "controls left" }, metricPicker("Figure", ids, ids[0], (id) => { state.metric = METRIC[id]; draw(); }, "heat-metric"),
-    BASES.size > 1 ? picker("Corrupted images of", [...BASES].map((b) => [b, b]), state.base, (b) => { state.base = b; draw(); }, "heat-base") : null, legend), grid);
+    BASES.size > 1 ? picker("Corrupted images of", [...BASES].map((b) => [b, b]), state.base, (b) => { state.base = b; draw(); }, "heat-base") : null, legend), grid, fold.button);
   always(draw);
 }

@@ -48,13 +48,13 @@ function showLead() {
     title.textContent = `What a stated ${level} is worth`;
     axis.replaceChildren(h("span"), h("div", { class: "lead-scale" },
       h("span", { style: at(low) }, low.toFixed(1)), h("b", { style: at(Number(level)) }, level), near ? null : h("span", { style: at(1) }, "1")), h("span"), h("span"));
-    list.replaceChildren(...fold.take(worstFirst(judgedDomains(), view.lead)).map((d) => leadRow(d, m, Number(level), low)));
+    list.replaceChildren(...fold.take(worstFirst(ownDomains(), view.lead)).map((d) => leadRow(d, m, Number(level), low)));
   };
   fold.bind(draw);
   body.append(h("div", { class: "section-head" }, title,
     h("div", { class: "controls" },
       segments("Stated confidence", LEVELS.map((v) => [v, v, `Look at the pixels whose stated confidence is about ${v}.`]), level, (v) => { level = v; draw(); }),
-      modelPicker("Sentences on", view.lead, (lead) => change({ lead }), "lead-model"))),
+      modelPicker("Sentences about", view.lead, (lead) => change({ lead }), "lead-model"))),
   h("p", { class: "muted" }, "Share that is right among the pixels of this confidence. The tick is what is stated; left of it the model is too sure, right of it too careful. Worst domain first, by calibration error."),
   axis, list, fold.button);
   always(draw);

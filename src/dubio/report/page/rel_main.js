@@ -1,8 +1,8 @@
 // Puts the page together.
 
 function showIntro() {
-  const images = DOMAINS.reduce((n, d) => n + (d.corruption ? 0 : d.images || 0), 0);
-  byId("meta").append(h("bdi", {}, DATA.title), ` · ${day(DATA.date)} · ${plural(MODELS.length, "model")} · ${plural(DOMAINS.length, "domain")} · ${plural(images, "image")}`);
+  const images = DOMAINS.reduce((n, d) => n + (d.corruption || d.pooled ? 0 : d.images || 0), 0);
+  byId("meta").append(h("bdi", {}, DATA.title), ` · ${day(DATA.date)} · ${plural(MODELS.length, "model")} · ${plural(DOMAINS.filter((d) => !d.pooled).length, "domain")} · ${plural(images, "image")}`);
   byId("tools").append(themeButton());
   if (!DATA.cells.length) notice("No model was examined on any domain.");
 }

@@ -57,7 +57,7 @@ const METRICS = [
   metric("unknown_fpr95", "unknown FPR95", "low", "0 to 1", "Share of known pixels that are flagged when 95\u00a0% of the unknown ones are.", { of: onScore("ood_pixels", "fpr95"), why: noUnknown }),
   metric("siou", "sIoU", "high", "0 to 1", "Mean overlap of unknown objects with what is flagged, neighbours not counted against it.", { of: onScore("components", "siou"), why: noUnknown }),
   metric("ppv", "PPV", "high", "0 to 1", "Mean share of each flagged component that is unknown.", { of: onScore("components", "ppv"), why: noUnknown }),
-  metric("f1", "mean F1", "high", "0 to 1", "F1 of unknown objects found, averaged over overlaps that count as found.", { of: onScore("components", "f1"), why: noUnknown }),
+  metric("f1", "mean F1", "high", "0 to 1", "F1 of unknown objects found, averaged over overlaps that count as found.", { of: onScore("components", "mean_f1"), why: noUnknown }),
 ];
 const METRIC = Object.fromEntries(METRICS.map((m) => [m.id, m]));
 const present = (m) => m && DATA.cells.some((cell) => m.of(cell) !== null);

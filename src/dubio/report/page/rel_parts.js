@@ -6,6 +6,7 @@ const modelName = (model) => h("span", { class: "chip", title: model.name }, dot
 function domainName(domain) {
   return h("span", { class: "domain", "data-tip": domain.line || null }, h("bdi", {}, domain.short),
     domain.source ? h("span", { class: "mini" }, "source") : null,
+    domain.pooled ? h("span", { class: "mini" }, "pooled") : null,
     domain.fit ? h("span", { class: "mini", "data-tip": "Calibrators were fitted on these images: this is no judgement." }, "fitted on") : null);
 }
 

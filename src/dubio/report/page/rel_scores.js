@@ -4,7 +4,7 @@ const SCORE_FIGURES = [
   ["Wrong pixels", "misclassification", [["prr", "prr", "PRR"], ["auroc", "auroc", "AUROC"], ["aupr", "aupr", "AUPR"], ["fpr95", "fpr95", "FPR95"], ["aurc", "aurc", "AURC"], ["excess_aurc", "aurc", "excess AURC"]]],
   ["Images of another domain", "ood_images", [["auroc", "ood_auroc", "AUROC"], ["aupr", "ood_aupr", "AUPR"], ["fpr95", "ood_fpr95", "FPR95"]]],
   ["Pixels of unknown classes", "ood_pixels", [["auroc", "unknown_auroc", "AUROC"], ["aupr", "unknown_aupr", "AUPR"], ["fpr95", "unknown_fpr95", "FPR95"]]],
-  ["Unknown objects", "components", [["siou", "siou", "sIoU"], ["ppv", "ppv", "PPV"], ["f1", "f1", "mean F1"]]],
+  ["Unknown objects", "components", [["siou", "siou", "sIoU"], ["ppv", "ppv", "PPV"], ["mean_f1", "f1", "mean F1"]]],
 ];
 const EXCESS = "How far the area under the risk-coverage curve lies above that of a perfect ranking. 0 to 1. Low is good.";
 
@@ -40,12 +40,13 @@ function showScores() {
       h("tbody", {}, fold.take(sort.apply(rows)).map((r) => {
         const values = DATA.scores.map((s) => figureOf(r.cell, s));
         const known = values.filter((v) => v !== null);
-        const best = known.length > 1 ? known.reduce((a, b) => (chosen.like.cost(b) < chosen.like.cost(a) ? b : a)) : null;
+        const best = new Set(known.map(asNumber)).size > 1 ? known.reduce((a, b) => (chosen.like.cost(b) < chosen.like.cost(a) ? b : a)) : null;
+        const isBest = (v) => best !== null && v !== null && asNumber(v) === asNumber(best);
         return h("tr", {}, h("th", { scope: "row", class: "sticky" }, domainName(r.domain)),
           MODELS.length > 1 ? h("th", { scope: "row", class: "model" }, modelName(r.model)) : null,
-          values.map((v) => h("td", { class: v !== null && v === best ? "best" : "" }, v === null
+          values.map((v) => h("td", { class: isBest(v) ? "best" : "" }, v === null
             ? h("span", { class: "none", tabindex: "0", "data-tip": "undefined for this score here" }, "–")
-            : [v === best ? h("span", { class: "best-mark" }, "☆") : null, h("span", { class: "value" }, asNumber(v))])));
+            : [isBest(v) ? h("span", { class: "best-mark" }, "☆") : null, h("span", { class: "value" }, asNumber(v))])));
       })))));
   };
   fold.bind(draw);

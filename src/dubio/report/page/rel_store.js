@@ -13,9 +13,11 @@ MODELS.filter((m) => !m.before).forEach((m, n) => { m.hue = `var(--m${n % HUES})
 MODELS.filter((m) => m.before).forEach((m) => { m.hue = "var(--before)"; });
 
 const wordsOf = (name) => String(name).replaceAll("_", " ");
+// The row that counts the pixels of several domains together: in tables and diagrams, but no place of its own.
+const POOLED = "all together";
 const BASES = new Set(DATA.domains.filter((d) => d.corruption).map((d) => d.of));
 const DOMAINS = DATA.domains.map((domain, index) => ({
-  ...domain, index,
+  ...domain, index, pooled: domain.pooled ?? domain.name === POOLED,
   short: domain.corruption && BASES.size === 1 ? `${wordsOf(domain.corruption)} ${domain.severity ?? ""}`.trim() : domain.name,
 }));
 const SOURCE = DOMAINS.find((d) => d.source) || null;
@@ -46,6 +48,7 @@ function change(values) {
 }
 const shownModels = () => MODELS.filter((m) => !view.hidden.has(m.name));
 const judgedDomains = () => DOMAINS.filter((d) => !d.fit);
+const ownDomains = () => judgedDomains().filter((d) => !d.pooled);
 
 const number = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
 const ordered = (rows, valueOf, down) => rows.map((row) => [row, valueOf(row)]).sort(([, u], [, v]) => {

@@ -23,6 +23,11 @@ function hideTip() {
   tipped = null;
 }
 
+function showTipOf(target) {
+  const box = target.getBoundingClientRect();
+  showTip(target.dataset.tip, box.left + box.width / 2, box.bottom - 4, box.top + 4);
+}
+
 function tipFor(event) {
   const target = event.target.closest?.("[data-tip]");
   if (!target) {
@@ -31,8 +36,7 @@ function tipFor(event) {
   }
   if (tipped && tipped !== target) hideTip();
   tipped = target;
-  const box = target.getBoundingClientRect();
-  showTip(target.dataset.tip, box.left + box.width / 2, box.bottom - 4, box.top + 4);
+  showTipOf(target);
   target.setAttribute("aria-describedby", "tip");
 }
 
@@ -42,4 +46,8 @@ document.addEventListener("focusout", hideTip);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hideTip();
 });
-addEventListener("scroll", hideTip, { passive: true, capture: true });
+// What is explained may move along, or away from under the pointer.
+addEventListener("scroll", () => {
+  if (tipped?.matches(":hover, :focus")) showTipOf(tipped);
+  else if (tipped) hideTip();
+}, { passive: true, capture: true });

@@ -72,7 +72,7 @@ function showWorst() {
   const domains = DOMAINS.filter((d) => MODELS.some((m) => { const c = cellOf(m, d); return c && (c.classes.length || c.worst.length); }));
   if (!domains.length) return;
   const body = section("worst");
-  Object.assign(worst, { model: view.lead, domain: worstFirst(domains, view.lead)[0] });
+  Object.assign(worst, { model: view.lead, domain: worstFirst(domains.filter((d) => !d.pooled), view.lead)[0] || domains[0] });
   const controls = h("div", { class: "controls left" }), place = h("div", { class: "worst" });
   worst.draw = () => {
     const held = document.activeElement?.id;
