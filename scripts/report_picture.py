@@ -1,6 +1,6 @@
-"""Take the README's picture of the report: ``python scripts/report_picture.py dubio-demo``.
+"""Take the README's pictures of the reports: ``python scripts/report_picture.py dubio-demo calibrated``.
 
-Needs a run of ``dubio demo``, playwright and a Chromium on the path.
+Needs a run of ``dubio demo``, one of ``dubio calibrate`` on such scenes, playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
-def main(run: str) -> None:
-    """Open the report and save its top and its findings as a user sees them."""
+def main(run: str, calibrated: str | None = None) -> None:
+    """Open the reports and save what a user sees of them."""
     report = (Path(run) / "audit" / "report.html").resolve()
     TARGET.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as driver:
@@ -31,6 +31,10 @@ def main(run: str) -> None:
         page.mouse.wheel(0, 700)
         page.wait_for_timeout(1500)
         _save(page.screenshot(), "findings.jpg")
+        if calibrated is not None:
+            page.goto((Path(calibrated) / "report.html").resolve().as_uri())
+            page.wait_for_timeout(1500)
+            _save(page.screenshot(), "reliability.jpg")
         browser.close()
 
 
@@ -39,4 +43,4 @@ def _save(png: bytes, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

@@ -16,7 +16,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {page: blocks_of(page, ROOT) for page in PAGES}
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 # Options of other programs that the pages name.
-FOREIGN = {"--camvid", "--nuclei", "--work", "--check", "--extra"}
+FOREIGN = {
+    "--camvid", "--nuclei", "--work", "--check", "--extra", "--comma", "--edge", "--espnet", "--known",
+    "--known-space", "--own",
+}  # fmt: skip
 SHOWN = {"", "text", "toml", "json", "reviewer"}
 # No words of a reason: the reader wants to know why.
 LEAST_REASON = 10

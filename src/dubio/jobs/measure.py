@@ -184,7 +184,7 @@ class Work:
             {
                 "format": FORMAT,
                 "command": command,
-                "title": domains[0].dataset.name,
+                "title": domains[0].name,
                 "headline": headline(self.cells, domains),
                 "models": list(models),
                 "domains": notes,
@@ -218,7 +218,7 @@ class Work:
         names = ", ".join(d.name for d in together)
         images = sum(map(len, together))
         line = f"{POOLED}: {names}; {images} images, all pixels counted alike"
-        own = {"name": POOLED, "line": line, "images": images, "of": None}
+        own = {"name": POOLED, "line": line, "images": images, "of": None, "pooled": True}
         return [_domain_note(together[0], False) | own]
 
     def _renormalised(self) -> list[str]:

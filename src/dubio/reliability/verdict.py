@@ -26,7 +26,8 @@ def judge(
         domains: in the order of the tables; the first is the source.
 
     Returns:
-        The best method first, then a sentence for each domain that a method makes worse.
+        The best methods in the source and under shift first, then a sentence for each method that makes
+        a domain worse.
     """
     by_place = {(c["model"], c["domain"]): c["metrics"] for c in cells}
     sentences = [_best(by_place, before, methods, domains)]
@@ -46,22 +47,46 @@ def _best(
     domains: Sequence[str],
 ) -> str:
     source = domains[0]
-    known = [m for m in methods if not _undefined(by_place[m, source]["nll"])]
-    if not known or _undefined(by_place[before, source]["nll"]):
+    if _undefined(by_place[before, source]["nll"]):
         return f"No calibrator could be judged in {source}: no image of it was examined."
-    best = min(known, key=lambda m: by_place[m, source]["nll"])
-    old, new = by_place[before, source], by_place[best, source]
-    if new["nll"] >= old["nll"]:
-        return f"No calibrator is better than the model as it is in {source} (ECE {old['ece']:.3f})."
-    text = f"By NLL {best} is best in {source}: {_change(old, new)}"
-    judged = [d for d in domains[1:] if (best, d) in by_place]
-    others = [d for d in judged if not _undefined(by_place[best, d]["ece"])]
-    if others:
-        ratio = sum(by_place[best, d]["ece"] for d in others) / max(
-            sum(by_place[before, d]["ece"] for d in others), 1e-12
-        )
-        text += f"; under shift the calibration error is {ratio:.2f} times as large as before"
-    return f"{text}."
+    here = _least(by_place, before, methods, [source])
+    if here is None:
+        ece = by_place[before, source]["ece"]
+        text = f"In {source} no calibrator is better than the model as it is (ECE {ece:.3f})"
+    else:
+        change = _change(*(_mean(by_place, m, [source]) for m in (before, here)))
+        text = f"By NLL {here} is best in {source}: {change}"
+    others = [d for d in domains[1:] if not _undefined(by_place[before, d]["nll"])]
+    if not others:
+        return f"{text}."
+    there = _least(by_place, before, methods, others)
+    if there is None:
+        return f"{text}; under shift none is better on average."
+    change = _change(*(_mean(by_place, m, others) for m in (before, there)))
+    count = f"mean of {len(others)} domains" if len(others) > 1 else others[0]
+    return f"{text}. Under shift ({count}) {there} is best: {change}."
+
+
+def _mean(
+    by_place: Mapping[tuple[str, str], Mapping[str, Any]], model: str, domains: Sequence[str]
+) -> dict[str, float]:
+    found = [by_place[model, d] for d in domains]
+    return {name: sum(m[name] for m in found) / len(found) for name in ("ece", "nll")}
+
+
+def _least(
+    by_place: Mapping[tuple[str, str], Mapping[str, Any]],
+    before: str,
+    methods: Sequence[str],
+    domains: Sequence[str],
+) -> str | None:
+    """The method of the least mean NLL among those judged in all domains; ``None`` if none improves."""
+    means = {before: _mean(by_place, before, domains)["nll"]}
+    for method in methods:
+        if all((method, d) in by_place and not _undefined(by_place[method, d]["nll"]) for d in domains):
+            means[method] = _mean(by_place, method, domains)["nll"]
+    best = min(means, key=lambda m: means[m])
+    return None if best == before else best
 
 
 def _worse(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
