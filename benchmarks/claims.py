@@ -231,12 +231,18 @@ def fill(text: str) -> str:
     return text
 
 
+def tables() -> str:
+    """The page with all tables of calibration under shift."""
+    return reliability_report.page(json.loads((RESULTS / "reliability.json").read_text()))
+
+
 def main() -> None:
-    stale = [page for page in PAGES if fill(page.read_text()) != page.read_text()]
+    wanted = {page: fill(page.read_text()) for page in PAGES} | {reliability_report.PAGE: tables()}
+    stale = [page for page, text in wanted.items() if page.read_text() != text]
     if "--check" in sys.argv:
         sys.exit(f"not up to date: {', '.join(p.name for p in stale)}" if stale else 0)
     for page in stale:
-        page.write_text(fill(page.read_text()))
+        page.write_text(wanted[page])
 
 
 if __name__ == "__main__":
