@@ -19,6 +19,7 @@ from dubio import (
     load_model,
     measure_reliability,
 )
+from dubio.core.errors import MissingExtraError
 from dubio.jobs.calibrate import check_apart, split_in_two
 from dubio.jobs.fitting import METHODS
 
@@ -240,11 +241,13 @@ def test_a_promise_that_few_images_can_not_make_is_said_once(world, tmp_path):
     ],
 )
 def test_options_that_mean_nothing_are_refused(world, tmp_path, options, words):
-    given = replace(CalibrateOptions(methods=("temperature",), pixels=100), **options)
+    def call():
+        given = replace(CalibrateOptions(methods=("temperature",), pixels=100), **options)
+        return calibrate(files(world), fit, test, tmp_path / "run", given, FEW)
+
+    fit, test = [domain(world / "cal")], [domain(world / "test")]
     with pytest.raises(InputError, match=words):
-        calibrate(
-            files(world), [domain(world / "cal")], [domain(world / "test")], tmp_path / "run", given, FEW
-        )
+        call()
 
 
 def test_calibrators_may_learn_from_shifted_copies(world, tmp_path):
@@ -278,3 +281,17 @@ def test_the_calibrator_of_other_classes_or_channels_is_refused(world, tmp_path)
     vector = VectorScaling().fit(rng.normal(size=(3000, 5)).astype(np.float32), labels)
     with pytest.raises(InputError, match="3 channels, the calibrator was fitted on 5"):
         measure_reliability(test, [replace(files(world), calibrator=vector)], tmp_path / "v", few)
+
+
+def test_without_the_onnx_package_clusters_are_made_of_the_logits(world, tmp_path, monkeypatch):
+    def missing(model):
+        raise MissingExtraError("taking features from an ONNX file", "onnx")
+
+    monkeypatch.setattr("dubio.jobs.calibrate.FeatureExtractor", missing)
+    said: list[str] = []
+    options = CalibrateOptions(methods=("clustered",), pixels=400, clusters=2)
+    fit, test = [domain(world / "cal")], [domain(world / "test")]
+    result = calibrate(network(world), fit, test, tmp_path / "run", options, FEW, say=said.append)
+    assert any("instead of the network's features" in line and "dubio[onnx]" in line for line in said)
+    assert result.calibrators["clustered"].needs == frozenset()
+    assert not result.measured.quarantine

@@ -7,6 +7,7 @@ import pytest
 
 from dubio.core.labelspace import LabelSpace
 from dubio.core.records import SegPrediction
+from dubio.models.features import FeatureExtractor
 from dubio.models.inference import predict_scores
 from dubio.models.load import load_model
 from dubio.reliability.confidence import calibration_error
@@ -55,6 +56,13 @@ def test_scores_are_the_queries_classes_and_masks_over_their_sum(folder):
     size = small.shape[1:]
     got = predict_scores(model, [IMAGE], size=size)[0]
     np.testing.assert_allclose(got, small, atol=1e-4)
+
+
+def test_features_are_the_backbones_last_map(folder):
+    model = load_model(folder, input_scale="imagenet", device="cpu")
+    (found,) = FeatureExtractor(model).maps([IMAGE])
+    assert found.shape == (64, 2, 3), "stride 32, the last stage of Swin"
+    assert np.isfinite(found).all()
 
 
 def test_defect_scores_above_one_fall_in_no_bin():

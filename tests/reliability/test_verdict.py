@@ -25,7 +25,7 @@ def test_best_in_the_source_and_best_under_shift_may_differ():
 def test_no_gain_is_said():
     cells = [cell("net", "day", 0.01, 0.2), cell("a", "day", 0.05, 0.3)]
     first, worse = judge(cells, "net", ["a"], ["day"])
-    assert first == "In day no calibrator is better than the model as it is (ECE 0.010)."
+    assert first == "By NLL no calibrator is better in day than the model as it is (ECE 0.010, NLL 0.200)."
     assert worse == "a makes calibration worse in day (ECE 0.010 to 0.050, NLL 0.200 to 0.300)."
 
 
@@ -43,5 +43,5 @@ def test_nothing_judged():
     nan = float("nan")
     cells = [cell("net", "day", nan, nan), cell("a", "day", nan, nan)]
     assert judge(cells, "net", ["a"], ["day"]) == [
-        "No calibrator could be judged in day: no image of it was examined."
+        "No calibrator could be judged in day: no pixel has a label and a prediction."
     ]

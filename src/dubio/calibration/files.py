@@ -26,6 +26,7 @@ Storage = Literal["json", "npz", "safetensors"]
 FORMAT = "dubio-calibrator"
 VERSION = 1
 _HEADER = "header"
+_WANTED = "name a calibrator of 'dubio calibrate'"
 # modules are imported when a file asks for them: one needs torch
 _KINDS = {
     "AdaptiveTemperature": "adaptive",
@@ -75,9 +76,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError("doesn't exist", path=path) from error
+        raise InputError("doesn't exist", path=path, remedy=_WANTED) from error
     except OSError as error:
-        raise InputError(f"can't be read ({plain_reason(error)})", path=path) from error
+        raise InputError(f"can't be read ({plain_reason(error)})", path=path, remedy=_WANTED) from error
     try:
         header, arrays = _parse(content)
         known = isinstance(header, dict) and header.get("format") == FORMAT
@@ -127,7 +128,7 @@ def load_calibrator(path: str | Path) -> Calibrator:
     header, arrays = read(path)
     name = header.get("kind")
     if name not in _KINDS:
-        raise InputError(f"holds '{name}', which is no calibrator", path=path)
+        raise InputError(f"holds '{name}', which is no calibrator", path=path, remedy=_WANTED)
     kind = getattr(import_module(f"dubio.calibration.{_KINDS[name]}"), name)
     try:
         found: Calibrator = kind(**header["params"])

@@ -18,6 +18,7 @@ from dubio.core.errors import DubioError, printable
 from dubio.core.files import plain_reason
 
 Item = TypeVar("Item")
+_LARGE = 1e6
 _FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
 
 
@@ -97,7 +98,9 @@ class Screen:
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if abs(value) < _LARGE else f"{value:.1e}"
 
 
 def _numeric(text: str) -> bool:

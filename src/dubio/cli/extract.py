@@ -34,7 +34,8 @@ def command(**options: Any) -> None:
     from dubio.core.errors import InputError
     from dubio.core.files import write_json
     from dubio.core.run import Run
-    from dubio.jobs.extract import Extraction
+    from dubio.jobs.candidates import check_names
+    from dubio.jobs.extract import Extraction, plain_name
 
     screen = Screen(as_json=options["as_json"])
     domains = open_domains(options, seed=options["seed"])
@@ -42,13 +43,16 @@ def command(**options: Any) -> None:
     candidates = open_candidates(options)
     for candidate in candidates:
         screen.detected(candidate.describe())
+    # other folders would be cleared for the next of the same name
+    check_names("domains", [plain_name(d.name) for d in domains])
+    check_names("models", [plain_name(c.name) for c in candidates])
     run = Run(options["out"], "extract", {k: v for k, v in options.items() if k not in ("out", "as_json")})
     run.keep_apart(s.label for d in domains for s in d.dataset)
     rows: list[tuple[str, str, int, str]] = []
     bad: dict[str, str] = {}
     for candidate in candidates:
         for domain in domains:
-            folder = run.path / "logits" / _place(candidate.name) / _place(domain.name)
+            folder = run.path / "logits" / plain_name(candidate.name) / plain_name(domain.name)
             extraction = Extraction(
                 candidate, domain, folder, pixels=options["pixels"], seed=options["seed"],
                 features=options["features"], workers=options["workers"], strict=options["strict"],
@@ -73,8 +77,3 @@ def command(**options: Any) -> None:
             "samples": [{"model": m, "domain": d, "images": n} for m, d, n, _ in rows],
         },
     )
-
-
-def _place(name: str) -> str:
-    """A name as the name of a folder."""
-    return "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ") or "_"

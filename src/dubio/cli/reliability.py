@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ import click
 
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.domainopts import domain_options, open_candidates, open_domains
+from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
     from dubio.jobs.reliability import ReliabilityResult
 
-# What fits a terminal of 80 columns; the rest is in the report and in --json.
+# What fits a terminal of 80 columns and is still read; the rest is in the report and in --json.
+_SENTENCES = 12
 _COLUMNS = ("accuracy", "mean_iou", "ece", "nll", "prr")
 
 
@@ -42,7 +45,8 @@ _COLUMNS = ("accuracy", "mean_iou", "ece", "nll", "prr")
 @click.option("--worst", type=click.IntRange(0), default=4, show_default=True,
               help="Images per model and domain that the page shows.")  # fmt: skip
 @click.option("--fail-over", type=click.FloatRange(0, 1), metavar="ECE",
-              help="Exit with status 1 if a calibration error is larger than this.")  # fmt: skip
+              help="Exit with status 1 if a calibration error is larger than this or can't be "
+              "computed.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
 @click.option("--strict", is_flag=True, help="Stop at the first image that can't be used.")
@@ -64,6 +68,8 @@ def command(**options: Any) -> None:
     from dubio.jobs.reliability import ReliabilityOptions, reliability
     from dubio.uncertainty.pixel import SCORES
 
+    if options["fail_over"] is not None and math.isnan(options["fail_over"]):
+        raise InputError("nan is no limit of --fail-over", remedy="give a number from 0 to 1")
     screen = Screen(as_json=options["as_json"])
     domains = open_domains(options, seed=options["seed"])
     screen.detected(d.describe() for d in domains[:12])
@@ -117,9 +123,11 @@ def report(screen: Screen, result: ReliabilityResult) -> None:
             rows,
         )
     if not screen.as_json:
-        for cell in summary["cells"]:
-            if cell["model"] == summary["models"][0]["name"]:
-                screen.say(cell["sentence"])
+        first = [c["sentence"] for c in summary["cells"] if c["model"] == summary["models"][0]["name"]]
+        for sentence in first[:_SENTENCES]:
+            screen.say(sentence)
+        if len(first) > _SENTENCES:
+            screen.say(f"… and {len(first) - _SENTENCES} more domains: see the report. {summary['headline']}")
     if result.quarantine:
         count = len(result.quarantine)
         left_out = "1 image was" if count == 1 else f"{count} images were"
@@ -147,5 +155,5 @@ def _short(cell: dict[str, Any]) -> dict[str, Any]:
 
 def _fail_over(result: ReliabilityResult, limit: float | None) -> None:
     errors = [cell["metrics"]["ece"] for cell in result.summary["cells"]]
-    if limit is not None and any(e is not None and e > limit for e in errors):
+    if limit is not None and any(e is None or e > limit for e in errors):
         raise SystemExit(1)

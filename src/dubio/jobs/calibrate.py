@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dubio.core.errors import InputError
+from dubio.core.errors import InputError, MissingExtraError
+from dubio.core.records import Sample
 from dubio.core.run import Run
 from dubio.data.domains import Domain, corrupted
 from dubio.data.logits import LogitSample, join_samples, read_sample
-from dubio.jobs.candidates import Candidate
+from dubio.jobs.candidates import Candidate, check_names
 from dubio.jobs.examine import Variant
 from dubio.jobs.extract import Extraction
 from dubio.jobs.fitting import CalibrateOptions, fit_all, places_of
 from dubio.jobs.measure import Progress, ReliabilityOptions, ReliabilityResult, Work
 from dubio.jobs.promise import promise
+from dubio.models.base import Network
+from dubio.models.features import FeatureExtractor
+from dubio.models.source import ModelSource
 from dubio.reliability.verdict import judge
 
 if TYPE_CHECKING:
@@ -73,8 +80,9 @@ def calibrate(
         :func:`dubio.jobs.reliability.reliability` writes.
 
     Raises:
-        InputError: an image is in both fit and test, nothing can be fitted, or the folder belongs to
-            something else.
+        InputError: an image is in both fit and test, two domains or models have one name, nothing can be
+            fitted, or the folder belongs to something else.
+        MissingExtraError: a method needs torch, which isn't installed.
     """
     options = options or CalibrateOptions()
     measure = replace(measure or ReliabilityOptions(seed=options.seed), learned=False, features=False)
@@ -82,6 +90,12 @@ def calibrate(
         raise InputError("the model is calibrated already", remedy="calibrate the model itself")
     check_apart(fit, test)
     _check_classes(fit)
+    check_names("domains", [d.name for d in (*fit, *test)])
+    check_names("models", [candidate.name, *dict.fromkeys(options.methods)])
+    for name, _ in options.risks:
+        fit[0].dataset.space.index_of(name)  # refuses strange ones now, not after the work
+    if any(m.startswith("local") for m in options.methods) and find_spec("torch") is None:
+        raise MissingExtraError("local temperature scaling", "torch")
     described = {"fit": [d.describe() for d in fit], "test": [d.describe() for d in test]}
     run = Run(
         out,
@@ -91,6 +105,7 @@ def calibrate(
     run.keep_apart(s.label for d in (*fit, *test) for s in d.dataset)
     work = Work(run, measure, workers, strict, progress, say)
     grown = [*fit, *augmented(fit, options)]
+    _drop_old(run.path, len(grown))
     sample = _sample(candidate, grown, options, work)
     calibrators = fit_all(candidate, grown, sample, options, run, progress)
     variants = (Variant(candidate.name), *(Variant(name, c) for name, c in calibrators.items()))
@@ -107,7 +122,7 @@ def calibrate(
     judged = [name for name in calibrators if name in in_source]
     sentences = judge(work.cells, candidate.name, judged, [d.name for d in test])
     fitted_on = [f"fitted on {d.describe()}" for d in grown]
-    promised = promise(candidate, grown, test, variants[-1] if calibrators else variants[0], options, work)
+    promised = promise(candidate, fit, test, variants[-1] if calibrators else variants[0], options, work)
     measured = work.finish(
         test, models, command="calibrate", headline=sentences[0],
         guarantees=[*promised, *sentences[1:], *fitted_on],
@@ -146,17 +161,30 @@ def check_apart(fit: Iterable[Domain], test: Iterable[Domain]) -> None:
     Raises:
         InputError: one is, or there is nothing to fit on or to judge.
     """
-    fitted = {(s.label or s.image): d.name for d in fit for s in d.dataset}
+    fitted = {place: d.name for d in fit for s in d.dataset for place in _places(s)}
     tested = [(d.name, s) for d in test for s in d.dataset]
     if not fitted or not tested:
         raise InputError("calibration needs images to fit on and others to judge by")
     for name, sample in tested:
-        other = fitted.get(sample.label or sample.image)
+        other = next((fitted[place] for place in _places(sample) if place in fitted), None)
         if other is not None:
             raise InputError(
                 f"'{sample.image_id}' is in '{other}', which is fitted on, and in '{name}', which is judged",
                 remedy="give parts without common images",
             )
+
+
+def _drop_old(folder: Path, domains: int) -> None:
+    """Remove calibrators and samples of an earlier run in the folder: they may be of other images."""
+    shutil.rmtree(folder / "calibrators", ignore_errors=True)
+    for path in (folder / "logits").glob("[0-9]*"):
+        if path.name.isdecimal() and int(path.name) >= domains:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _places(sample: Sample) -> list[str]:
+    """Where image and label really lie: links and detours lead to the same image."""
+    return [os.path.realpath(place) for place in (sample.image, sample.label) if place is not None]
 
 
 def _check_classes(fit: Sequence[Domain]) -> None:
@@ -194,12 +222,27 @@ def split_in_two(domain: Domain, *, blocks: int = 10) -> tuple[Domain, Domain]:
     return first, second
 
 
+def _has_features(candidate: Candidate, domain: Domain, say: Callable[[str], None]) -> bool:
+    """Whether the network's own features can be had; without them clusters are made of the logits."""
+    source = candidate.source(domain)
+    if not isinstance(source, ModelSource) or not isinstance(source.model, Network):
+        return False
+    try:
+        FeatureExtractor(source.model)
+    except (MissingExtraError, InputError) as error:
+        say(f"clusters are made of the logits instead of the network's features: {error}")
+        return False
+    return True
+
+
 def _sample(
     candidate: Candidate, domains: Sequence[Domain], options: CalibrateOptions, work: Work
 ) -> LogitSample:
     """Sampled logits of all domains that are fitted on."""
     found = []
-    wants_features = candidate.reads_images and any("clustered" in m for m in options.methods)
+    wants_features = any("clustered" in m for m in options.methods) and _has_features(
+        candidate, domains[0], work.say
+    )
     for number, domain in enumerate(domains):
         extraction = Extraction(
             candidate, domain, work.run.path / "logits" / f"{number:02d}", pixels=options.pixels,

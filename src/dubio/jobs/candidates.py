@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -172,6 +172,17 @@ def check_calibrator(calibrator: ScoreCalibrator | None, space: LabelSpace) -> N
 
     if isinstance(calibrator, ProbabilityCalibrator):
         calibrator.check_classes(space.names)
+
+
+def check_names(what: str, names: Sequence[str]) -> None:
+    """Make sure that things have names of their own: figures are kept by them.
+
+    Raises:
+        InputError: two have the same.
+    """
+    double = next((n for n in names if names.count(n) > 1), None)
+    if double is not None:
+        raise InputError(f"two {what} are called '{double}'", remedy="give one of them another name")
 
 
 def _same_classes(one: LabelSpace | None, other: LabelSpace) -> bool:

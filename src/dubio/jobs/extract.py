@@ -23,6 +23,15 @@ from dubio.models.source import ModelSource
 PIXELS = 20_000
 
 
+def plain_name(name: str) -> str:
+    """A name of a model, domain or class as the name of a file or folder.
+
+    >>> plain_name("road/lane: 1"), plain_name("..")
+    ('road_lane_ 1', '_')
+    """
+    return "".join(c if c.isalnum() or c in "-_. " else "_" for c in name).strip(". ") or "_"
+
+
 @dataclass(frozen=True)
 class Extracted:
     """What became of one image: its file, or the fault that it has."""
@@ -61,6 +70,10 @@ class Extraction:
         workers: int | None = None,
         strict: bool = False,
     ) -> None:
+        if pixels == 0 or pixels < -1:
+            raise InputError(f"{pixels} pixels can't be sampled", remedy="give a number, or -1: all")
+        if not -(2**63) <= seed < 2**63:
+            raise InputError(f"{seed} is no seed", remedy="give a number of at most 64 bits")
         self.source = candidate.source(domain)
         self.candidate, self.domain, self.folder = candidate, judged(self.source, domain), folder
         self.pixels, self.seed, self.features = pixels, seed, features
@@ -114,7 +127,7 @@ class Extraction:
             item = read_item(self.domain, sample, with_image=self.candidate.reads_images)
             raw = raw_scores(self.source, item)
             if raw is None:
-                return Extracted(sample, None, f"{sample.image_id}: there is no prediction of it")
+                return Extracted(sample, None, f"there is no prediction of '{sample.image_id}'")
             self._write(path, item, raw)
         except InputError as error:
             place = error.path or sample.image or sample.label

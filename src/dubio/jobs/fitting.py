@@ -52,6 +52,9 @@ class CalibrateOptions:
             :class:`dubio.calibration.risk.RiskControl`).
         confidence: of that promise; ``None``: it holds on average.
         seed: seed of everything random.
+
+    Raises:
+        InputError: an unknown method, or a number out of range.
     """
 
     methods: tuple[str, ...] = DEFAULT
@@ -62,6 +65,26 @@ class CalibrateOptions:
     risks: tuple[tuple[str, float], ...] = ()
     confidence: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        strange = [m for m in self.methods if m not in METHODS]
+        if strange:
+            raise InputError(f"there is no method '{strange[0]}'", remedy=f"choose from {', '.join(METHODS)}")
+        if self.pixels == 0 or self.pixels < -1:
+            raise InputError(
+                f"nothing can be fitted on {self.pixels} pixels", remedy="give a number, or -1: all"
+            )
+        names = [name for name, _ in self.risks]
+        for name, level in self.risks:
+            if not 0 < level < 1:
+                raise InputError(
+                    f"{level:g} of '{name}' is no share that masks may miss",
+                    remedy="give one between 0 and 1",
+                )
+            if names.count(name) > 1:
+                raise InputError(f"'{name}' has several levels of risk", remedy="give one")
+        if self.confidence is not None and not 0 < self.confidence < 1:
+            raise InputError(f"{self.confidence:g} is no confidence", remedy="give one between 0 and 1")
 
 
 Maker = Callable[[CalibrateOptions], Calibrator]
@@ -115,11 +138,8 @@ def fit_all(
     """Fit every method that is asked for; what an earlier run fitted on the same images is read again.
 
     Raises:
-        InputError: an unknown method, or one that can't be fitted.
+        InputError: a method can't be fitted.
     """
-    strange = [m for m in options.methods if m not in METHODS]
-    if strange:
-        raise InputError(f"there is no method '{strange[0]}'", remedy=f"choose from {', '.join(METHODS)}")
     key = _key(candidate, domains, options)
     found: dict[str, Calibrator] = {}
     steps: Any = options.methods

@@ -29,6 +29,8 @@ from dubio.uncertainty.pixel import SCORES
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 FORMAT = 1
+# Each image keeps its bins.
+_MOST_BINS = 10_000
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class ReliabilityOptions:
             raise InputError(
                 f"'{self.confidence}' gives no confidence", remedy=f"choose from {', '.join(CONFIDENCES)}"
             )
-        if self.bins < 1:
-            raise InputError(f"{self.bins} bins can't hold anything", remedy="give at least 1")
+        if not 1 <= self.bins <= _MOST_BINS:
+            raise InputError(f"there can't be {self.bins} bins", remedy=f"give 1 to {_MOST_BINS}")
 
 
 @dataclass
@@ -199,6 +201,7 @@ class Work:
         write_json(self.run.path / "quarantine.json", self.quarantine)
         self._write_images()
         write_reliability_report(self.run.path, summary)
+        self._drop_pictures()
         examined = sum(len(s.rows) for s in self.states.values())
         self.run.finish(examined=examined, quarantined=len(self.quarantine))
         return ReliabilityResult(self.run.path, summary, self.quarantine, self.states)
@@ -245,6 +248,13 @@ class Work:
             cell["relative"] = relative(cell["metrics"], source["metrics"])
             cell["sentence"] = say_domain(cell, source, under=under)
             cell["ood_images"] = compare_images(self.states[model, domains[0].name], self.states[model, name])
+
+    def _drop_pictures(self) -> None:
+        """Remove pictures of an earlier run in the folder that no page shows any more."""
+        shown = {Path(row["picture"]["src"]).name for c in self.cells for row in c.get("worst", ())}
+        for path in (self.run.path / "pictures").glob("*.jpg"):
+            if path.name not in shown:
+                path.unlink()
 
     def _write_images(self) -> None:
         rows = [row for states in self.states.values() for row in states.rows]

@@ -14,6 +14,7 @@ from dubio.core.records import SegPrediction
 from dubio.data.domains import Domain, Item, read_item
 from dubio.jobs.candidates import Candidate, judged
 from dubio.jobs.examine import Variant, predictions_of
+from dubio.jobs.extract import plain_name
 from dubio.jobs.fitting import CalibrateOptions
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def promise(
 
     Args:
         candidate: the model.
-        fit: domains to choose on.
+        fit: domains to choose on; altered copies of their images don't count, since the promise is about
+            images drawn anew.
         test: domains to check on.
         variant: the calibrator whose probabilities are thresholded.
         options: with the classes and their levels.
@@ -57,7 +59,7 @@ def promise(
                 control.update(probabilities(prediction), item.label)
     sentences = []
     for name, control in controls.items():
-        control.fit().save(work.run.path / "calibrators" / f"risk-{name}.npz")
+        control.fit().save(work.run.path / "calibrators" / f"risk-{plain_name(name)}.npz")
         index, level = wanted[name]
         sentences.append(_threshold(name, control, index, level, options.confidence, variant.name))
     promised = {name: c for name, c in controls.items() if wanted[name][0] not in c.reasons_}

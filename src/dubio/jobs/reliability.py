@@ -9,11 +9,13 @@ from pathlib import Path
 from dubio.core.errors import InputError
 from dubio.core.run import Run
 from dubio.data.domains import Domain
-from dubio.jobs.candidates import Candidate
+from dubio.jobs.candidates import Candidate, check_names
 from dubio.jobs.detectors import Detectors
 from dubio.jobs.examine import Variant
 from dubio.jobs.measure import Progress, ReliabilityOptions, ReliabilityResult, Work
 
+# Detectors learn on halves of the source.
+_LEAST = 10
 __all__ = ["ReliabilityOptions", "ReliabilityResult", "reliability"]
 
 
@@ -44,17 +46,22 @@ def reliability(
         The result; on disk ``summary.json``, ``images.parquet``, ``pictures/`` and ``report.html``.
 
     Raises:
-        InputError: nothing can be measured, or the folder belongs to something else.
+        InputError: nothing can be measured, two domains or models have one name, or the folder belongs to
+            something else.
     """
     options = options or ReliabilityOptions()
     if not domains or not candidates:
         raise InputError("there are no domains or no models", remedy="give at least one of each")
+    check_names("domains", [d.name for d in domains])
+    check_names("models", [c.name for c in candidates])
     run = Run(
         out,
         "reliability",
         {"data": [d.describe() for d in domains], "models": [c.name for c in candidates], **asdict(options)},
     )
     run.keep_apart(s.label for d in domains for s in d.dataset)
+    if options.features and len(domains[0]) < _LEAST:
+        say(f"'{domains[0].name}' has fewer than {_LEAST} images to learn features from: without --features")
     work = Work(run, options, workers, strict, progress, say)
     for candidate in candidates:
         detectors = learn(candidate, domains[0], options, workers, progress)
@@ -72,7 +79,7 @@ def learn(
     progress: Progress | None,
 ) -> Detectors | None:
     """Detectors that learn on the source domain, if any are asked for."""
-    if not (options.learned or options.features) or len(source) < 10:
+    if not (options.learned or options.features) or len(source) < _LEAST:
         return None
     return Detectors(
         candidate, source, features=options.features, layer=options.layer, seed=options.seed,

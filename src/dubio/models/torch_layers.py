@@ -83,8 +83,10 @@ def backbone_of(model: Any) -> tuple[str, Module]:
 
     def run(pixels: Any) -> Any:
         out = base(pixel_values=pixels, output_hidden_states=True)
-        hidden = [*(out.hidden_states or ()), getattr(out, "last_hidden_state", None)]
-        maps = [part for part in hidden if getattr(part, "ndim", 0) == 4]
+        hidden = [*(getattr(out, "hidden_states", None) or ()), getattr(out, "last_hidden_state", None)]
+        # networks that classify masks keep their backbone's maps apart
+        encoded = [*(getattr(out, "encoder_hidden_states", None) or ())]
+        maps = [part for part in encoded or hidden if getattr(part, "ndim", 0) == 4]
         if maps:
             return maps[-1]
         rows, columns = (length // patch for length in pixels.shape[2:]) if patch else (0, 0)

@@ -52,7 +52,8 @@ def _against(metrics: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     parts = []
     wrong = _ratio(metrics, source, "accuracy", complement=True)
     if wrong is not None:
-        parts.append(f"{_times(wrong)} as many pixels are wrong as in the source")
+        same = 1 / _SAME <= wrong <= _SAME
+        parts.append(f"{'about' if same else _times(wrong)} as many pixels are wrong as in the source")
     off = _ratio(metrics, source, "ece")
     if off is not None:
         parts.append(f"the calibration error is {_times(off)} as large" if off > _SAME else _smaller(off))

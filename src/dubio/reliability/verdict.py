@@ -9,6 +9,8 @@ from typing import Any
 # A change that nobody would act on.
 _SAME_ECE = 0.002
 _SAME_NLL = 0.005
+# More digits than that tell nothing.
+_LARGE = 1e4
 
 
 def judge(
@@ -48,11 +50,12 @@ def _best(
 ) -> str:
     source = domains[0]
     if _undefined(by_place[before, source]["nll"]):
-        return f"No calibrator could be judged in {source}: no image of it was examined."
+        return f"No calibrator could be judged in {source}: no pixel has a label and a prediction."
     here = _least(by_place, before, methods, [source])
     if here is None:
-        ece = by_place[before, source]["ece"]
-        text = f"In {source} no calibrator is better than the model as it is (ECE {ece:.3f})"
+        own = by_place[before, source]
+        figures = f"ECE {_figure(own['ece'])}, NLL {_figure(own['nll'])}"
+        text = f"By NLL no calibrator is better in {source} than the model as it is ({figures})"
     else:
         change = _change(*(_mean(by_place, m, [source]) for m in (before, here)))
         text = f"By NLL {here} is best in {source}: {change}"
@@ -97,7 +100,12 @@ def _worse(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    return f"ECE {old['ece']:.3f} to {new['ece']:.3f}, NLL {old['nll']:.3f} to {new['nll']:.3f}"
+    ece, nll = (" to ".join(_figure(m[name]) for m in (old, new)) for name in ("ece", "nll"))
+    return f"ECE {ece}, NLL {nll}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < _LARGE else f"{value:.1e}"
 
 
 def _undefined(value: Any) -> bool:
