@@ -122,7 +122,8 @@ def calibrate(
     judged = [name for name in calibrators if name in in_source]
     sentences = judge(work.cells, candidate.name, judged, [d.name for d in test])
     fitted_on = [f"fitted on {d.describe()}" for d in grown]
-    promised = promise(candidate, fit, test, variants[-1] if calibrators else variants[0], options, work)
+    # of the model as it is: a calibrator has seen the labels of the very images that thresholds need
+    promised = promise(candidate, fit, test, variants[0], options, work)
     measured = work.finish(
         test, models, command="calibrate", headline=sentences[0],
         guarantees=[*promised, *sentences[1:], *fitted_on],
