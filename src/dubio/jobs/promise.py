@@ -36,7 +36,8 @@ def promise(
         fit: domains to choose on; altered copies of their images don't count, since the promise is about
             images drawn anew.
         test: domains to check on.
-        variant: whose probabilities are thresholded; nothing that was fitted on ``fit``, or the promise fails.
+        variant: whose probabilities are thresholded; nothing that was fitted on ``fit``, or the promise
+            fails.
         options: with the classes and their levels.
         work: the run.
 
