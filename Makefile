@@ -48,6 +48,7 @@ bench: $(VENV)/.test  ## measure the claims on speed and quality
 	$(BIN)/python benchmarks/reviewed.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/reliability_speed.py
+	$(BIN)/python benchmarks/box_decoding.py
 	$(BIN)/python benchmarks/claims.py
 
 constraints: $(BIN)/uv  ## renew the pinned versions

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first call compiles; a busy machine is no fault of the code.
+settings.register_profile("dubio", deadline=None)
+settings.load_profile("dubio")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -19,6 +19,14 @@ _PUBLIC: dict[str, str] = {
     "PredictionSource": "dubio.core.records",
     "Sample": "dubio.core.records",
     "SegPrediction": "dubio.core.records",
+    # boxes
+    "BoxDataset": "dubio.core.boxes",
+    "BoxLabels": "dubio.core.boxes",
+    "BoxSample": "dubio.core.boxes",
+    "DetPrediction": "dubio.core.boxes",
+    "open_boxes": "dubio.data.boxes",
+    "open_detections": "dubio.data.boxes",
+    "write_boxes": "dubio.data.boxes",
     # data in
     "ClassMap": "dubio.data.classmap",
     "load_class_map": "dubio.data.classmap",

@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree import ElementTree as Tree
 
 from dubio.core.errors import InputError
+from dubio.data.safe_xml import parse_xml
 from dubio.handover.brush import from_brush
-from dubio.handover.safe_xml import parse_xml
 
 # type of a result -> tags of the configuration that it can come from
 _TAGS = {

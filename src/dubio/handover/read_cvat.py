@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
+from dubio.data.safe_xml import parse_xml
 from dubio.handover.cvat import NAME
 from dubio.handover.polygons import fill
 from dubio.handover.returned import Answer, Returned, decision_of, number_of, read_data
 from dubio.handover.rle import check_size, from_cvat
-from dubio.handover.safe_xml import parse_xml
 
 
 def read_cvat(path: Path) -> Answer:

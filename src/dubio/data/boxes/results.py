@@ -1,0 +1,274 @@
+"""Detections from files: COCO results and YOLO text, matched with the images of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from dubio.core.boxes import BoxDataset, BoxScoreKind, DetPrediction
+from dubio.core.errors import InputError
+from dubio.data.boxes.coco import MALFORMED
+from dubio.data.boxes.columns import Faults
+from dubio.data.boxes.files import read_data, text_lines
+from dubio.data.boxes.pictures import size_of
+from dubio.data.boxes.yolo import from_parts, label_files
+
+RESULT_LAYOUTS = ("coco", "yolo")
+EXTRAS = ("class_scores", "box_aleatoric", "box_epistemic", "class_variance")
+KIND = "class_scores_kind"
+_COLUMNS = 6
+
+
+class PackedDetections(Mapping[str, DetPrediction]):
+    """Detections by image id, kept as columns; a record is made when it is asked for.
+
+    Args:
+        ids: image ids.
+        columns: ``boxes``, ``scores``, ``classes`` and the extras, sorted by image.
+        starts: ``(images + 1,)`` where each image's detections start.
+        n_classes: number of classes.
+        kind: what the class scores are.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        columns: Mapping[str, npt.NDArray[Any]],
+        starts: npt.NDArray[np.int64],
+        n_classes: int,
+        kind: Any = None,
+    ) -> None:
+        self._number = {name: k for k, name in enumerate(ids)}
+        self._columns, self._starts, self._n, self._kind = columns, starts, n_classes, kind
+
+    def __getitem__(self, image_id: str) -> DetPrediction:
+        k = self._number[image_id]
+        part = slice(self._starts[k], self._starts[k + 1])
+        own = {name: values[part] for name, values in self._columns.items()}
+        return DetPrediction(**own, n_classes=self._n, kind=self._kind, image_id=image_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._number)
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxPredictions:
+    """Detections of a data set's images.
+
+    Args:
+        predictions: one entry per image; an image that the file doesn't name has no detections.
+        notes: what was found, in sentences.
+        quarantined: every record that was left out, and why.
+    """
+
+    predictions: Mapping[str, DetPrediction]
+    notes: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
+
+
+def open_detections(
+    dataset: BoxDataset, path: str | Path, layout: str | None = None, *, strict: bool = False
+) -> BoxPredictions:
+    """Open detections: a COCO results file, or a folder of YOLO text with confidences.
+
+    COCO results may carry, per detection, ``class_scores`` (one per class, in the order of the label space)
+    with ``class_scores_kind`` (softmax, sigmoid, logits; found out and noted if it isn't said),
+    ``box_aleatoric`` and ``box_epistemic`` (variances of x1, y1, x2, y2 in square pixels), and
+    ``class_variance``. Category ids are the class ids of the label space. Images are matched by their
+    number in the data set's own file, by id, by stem, or by the number that a stem is.
+
+    Args:
+        dataset: the images and classes.
+        path: file or folder.
+        layout: ``"coco"`` or ``"yolo"``; ``None``: by what ``path`` is.
+        strict: raise at the first record that can't be used.
+
+    Raises:
+        InputError: nothing that can be read, no detection of any image, or a fault if ``strict``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("doesn't exist", path=path)
+    kind = layout or ("yolo" if path.is_dir() else "coco")
+    if kind not in RESULT_LAYOUTS:
+        raise InputError(f"there is no layout of detections '{kind}'", remedy="known: coco, yolo")
+    faults, notes = Faults(path, strict), list[str]()
+    read = _read_yolo if kind == "yolo" else _read_coco
+    image, columns, score_kind = read(dataset, path, faults, notes)
+    return _packed(dataset, image, columns, score_kind, faults, notes)
+
+
+def lookup(dataset: BoxDataset) -> dict[str, int]:
+    """Names under which files of detections may call the images, to their place in the data set."""
+    found: dict[str, int] = {}
+    stems = [Path(s.image_id).name for s in dataset]
+    ways = (
+        [s.source_id for s in dataset],
+        [s.image_id for s in dataset],
+        stems,
+        [str(int(s)) if s.isdecimal() else None for s in stems],
+    )
+    for names in ways:
+        once = {n: k for k, n in enumerate(names) if n is not None}
+        if len(once) == sum(n is not None for n in names):
+            # A surer way goes first: later ones don't change what it says.
+            found = {**once, **found}
+    return found
+
+
+_Read = tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]], str | None]
+
+
+def _read_coco(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
+    data = read_data(path)
+    records = data.get("annotations") if isinstance(data, dict) else data
+    if not isinstance(records, list):
+        raise InputError("is no list of detections", path=path, remedy="give COCO results")
+    images, classes = lookup(dataset), {c: k for k, c in enumerate(dataset.space.ids)}
+    try:
+        columns = _columns(records, images, classes)
+    except MALFORMED:
+        sound = []
+        for k, record in enumerate(records, start=1):
+            try:
+                _columns([record], images, classes)
+                sound.append(record)
+            except MALFORMED as error:
+                faults.add(f"detection {k}", f"is malformed ({error!r})")
+        records, columns = sound, _columns(sound, images, classes)
+    image = columns.pop("image")
+    for key in EXTRAS:
+        values = _extra(records, key, 4 if key.startswith("box") else len(dataset.space), notes)
+        if values is not None:
+            columns[key] = values
+    kind = _kind(records, columns, notes) if "class_scores" in columns else None
+    return image, columns, kind
+
+
+def _columns(
+    records: list[Any], images: Mapping[str, int], classes: Mapping[int, int]
+) -> dict[str, npt.NDArray[Any]]:
+    n = len(records)
+    boxes = np.array([r["bbox"] for r in records], np.float64).reshape(-1, 4)
+    if len(boxes) != n:
+        raise ValueError("bbox has not four numbers")
+    boxes[:, 2:] += boxes[:, :2]
+    return {
+        "image": np.fromiter((images.get(str(r["image_id"]), -1) for r in records), np.int64, n),
+        "boxes": boxes,
+        "scores": np.fromiter((float(r["score"]) for r in records), np.float64, n),
+        "classes": np.fromiter((classes.get(int(r["category_id"]), -1) for r in records), np.int64, n),
+    }
+
+
+def _extra(records: list[Any], key: str, width: int, notes: list[str]) -> npt.NDArray[Any] | None:
+    there = sum(1 for r in records if r.get(key) is not None)
+    if not there:
+        return None
+    if there < len(records):
+        notes.append(f"{len(records) - there} detections have no {key}: those of the others are left out")
+        return None
+    try:
+        return np.array([r[key] for r in records], np.float64).reshape(len(records), width)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{key} aren't {width} numbers per detection") from error
+
+
+def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], notes: list[str]) -> str:
+    said = {str(r[KIND]) for r in records if r.get(KIND) is not None}
+    if len(said) == 1:
+        return said.pop()
+    if said:
+        raise InputError(f"class scores are of several kinds: {', '.join(sorted(said))}")
+    scores = columns["class_scores"]
+    if float(scores.min()) < 0 or float(scores.max()) > 1:
+        kind = "logits"
+    else:
+        kind = "softmax" if float(scores.sum(1).max()) <= 1.01 else "sigmoid"
+    notes.append(f"class scores are taken as {kind}, by their range and sums")
+    return kind
+
+
+def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
+    images, samples = lookup(dataset), dataset.samples
+    image, rows, strange = [], list[npt.NDArray[np.float64]](), 0
+    for key, file in label_files(path).items():
+        k = images.get(key, images.get(Path(key).name, -1))
+        if k < 0:
+            strange += 1
+            continue
+        try:
+            lines, (height, width) = text_lines(file), size_of(samples[k])
+        except InputError as error:
+            faults.add(file.name, error)
+            continue
+        for number, line in enumerate(lines, start=1):
+            try:
+                values = np.array(line.split(), np.float64)
+                if len(values) < _COLUMNS:
+                    raise InputError("has no confidence: predict with save_conf=True")
+                if not np.isfinite(values).all():
+                    raise InputError("holds numbers that aren't finite")
+            except (InputError, ValueError) as error:
+                faults.add(f"{file.name}, line {number}", error)
+                continue
+            box = from_parts(values[1:5]) * [width, height, width, height]
+            image.append(k)
+            rows.append(np.concatenate([box, values[[5, 0]]]))
+    if strange:
+        notes.append(f"{strange} files belong to no image of the data set")
+    table = np.array(rows, np.float64).reshape(-1, 6)
+    labels = np.where((table[:, 5] % 1 == 0) & (table[:, 5] < len(dataset.space)), table[:, 5], -1)
+    columns = {"boxes": table[:, :4], "scores": table[:, 4], "classes": labels.astype(np.int64)}
+    return np.array(image, np.int64), columns, None
+
+
+def _packed(
+    dataset: BoxDataset,
+    image: npt.NDArray[np.int64],
+    columns: dict[str, npt.NDArray[Any]],
+    kind: str | None,
+    faults: Faults,
+    notes: list[str],
+) -> BoxPredictions:
+    strange = int((image < 0).sum())
+    if strange:
+        notes.append(f"{strange} detections are of images that the data set lacks")
+    boxes, scores, classes = columns["boxes"], columns["scores"], columns["classes"]
+    sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
+    sound &= (scores >= 0) & (scores <= 1) & (classes >= 0)
+    for k in np.flatnonzero(~sound & (image >= 0)).tolist():
+        where = f"detection {k + 1} of '{dataset.samples[image[k]].image_id}'"
+        fault = "its class is unknown" if classes[k] < 0 else f"box {boxes[k].tolist()}, score {scores[k]}"
+        faults.add(where, fault)
+    rows = np.flatnonzero(sound & (image >= 0))
+    if len(image) and not len(rows):
+        raise InputError(
+            "holds no detection of any image and class of the data set",
+            path=faults.path,
+            remedy="are image ids and category ids those of the data set?",
+        )
+    rows = rows[np.argsort(image[rows], kind="stable")]
+    counts = np.bincount(image[rows], minlength=len(dataset))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    ids = [s.image_id for s in dataset]
+    table: dict[str, Any] = {name: values[rows] for name, values in columns.items()}
+    bare = int((counts == 0).sum())
+    said = [f"{len(rows)} detections of {len(ids)} images" + (f", {bare} have none" if bare else ""), *notes]
+    if faults.said:
+        said.append(f"{len(faults.said)} records are left out (first: {faults.said[0]})")
+    try:
+        # Checked at once, so that no image raises later.
+        DetPrediction(**table, n_classes=len(dataset.space), kind=cast(BoxScoreKind | None, kind))
+    except InputError as error:
+        raise InputError(error.fault, path=faults.path, remedy=error.remedy) from error
+    found = PackedDetections(ids, table, starts, len(dataset.space), kind)
+    return BoxPredictions(found, tuple(said), tuple(faults.said))
