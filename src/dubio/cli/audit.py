@@ -281,10 +281,7 @@ def report(screen: Screen, result: AuditResult) -> None:
             f"verdicts of earlier audits: {s.found_wrong} places of this one were found wrong, "
             f"{s.found_fine} were found fine and are not listed again"
         )
-    if result.quarantine:
-        count = len(result.quarantine)
-        left_out = "1 image was" if count == 1 else f"{count} images were"
-        screen.warn(f"{left_out} left out; see {result.path / 'quarantine.json'}")
+    screen.left_out(len(result.quarantine), result.path / "quarantine.json")
     screen.result(
         f"report: {result.report}",
         {

@@ -149,10 +149,7 @@ def _report(screen: Screen, result: CalibrateResult) -> None:
     if not screen.as_json:
         for sentence in result.sentences:
             screen.say(sentence)
-    if result.measured.quarantine:
-        count = len(result.measured.quarantine)
-        left_out = "1 image was" if count == 1 else f"{count} images were"
-        screen.warn(f"{left_out} left out; see {result.measured.path / 'quarantine.json'}")
+    screen.left_out(len(result.measured.quarantine), result.measured.path / "quarantine.json")
     screen.result(
         f"calibrators: {result.measured.path / 'calibrators'}\nreport: {result.measured.report}",
         {

@@ -10,6 +10,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -50,6 +51,12 @@ class Screen:
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.err.print(f"[yellow]warning:[/yellow] {_escape(text)}", soft_wrap=True)
+
+    def left_out(self, count: int, listed: Path) -> None:
+        """Say how many images were left out, if any were, and where they are listed."""
+        if count:
+            images = "1 image was" if count == 1 else f"{count} images were"
+            self.warn(f"{images} left out; see {listed}")
 
     def progress(self, items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
         """Yield the items while showing a progress bar (nothing when piped)."""

@@ -128,10 +128,7 @@ def report(screen: Screen, result: ReliabilityResult) -> None:
             screen.say(sentence)
         if len(first) > _SENTENCES:
             screen.say(f"… and {len(first) - _SENTENCES} more domains: see the report. {summary['headline']}")
-    if result.quarantine:
-        count = len(result.quarantine)
-        left_out = "1 image was" if count == 1 else f"{count} images were"
-        screen.warn(f"{left_out} left out; see {result.path / 'quarantine.json'}")
+    screen.left_out(len(result.quarantine), result.path / "quarantine.json")
     screen.result(
         f"report: {result.report}",
         {
