@@ -11,6 +11,10 @@ from multiprocessing import get_context
 from typing import Any, Literal, TypeVar
 
 from dubio.core.errors import DubioError, InputError, MissingExtraError
+from dubio.engine.parsing import parse_one_at_a_time
+
+# Whoever starts threads here may compile in them.
+parse_one_at_a_time()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
