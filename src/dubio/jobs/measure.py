@@ -137,7 +137,10 @@ class Work:
             uncovered=self.options.uncovered, extra=extra,
             workers=self.workers, strict=self.strict,
         )  # fmt: skip
-        found = {v.name: DomainStates(v.name, domain.name, domain.leave_out) for v in variants}
+        found = {
+            v.name: DomainStates(v.name, domain.name, domain.leave_out, self.options.replicates > 0)
+            for v in variants
+        }
         steps: Iterable[Any] = examination.work()
         if self.progress is not None:
             steps = self.progress(steps, len(domain), f"{candidate.name} on {domain.name}")

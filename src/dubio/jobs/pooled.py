@@ -37,7 +37,7 @@ def pool(
     # a class that is left out somewhere can't be compared over all
     leave_out = tuple(sorted({c for d in domains for c in d.leave_out}))
     for model in models:
-        states = DomainStates(model, NAME, leave_out)
+        states = DomainStates(model, NAME, leave_out, replicates > 0)
         for domain in domains:
             for image_id, path in shards.get((model, domain.name), ()):
                 states.add(f"{domain.name}/{image_id}", read_state(path))

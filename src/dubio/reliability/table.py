@@ -38,6 +38,7 @@ class DomainStates:
         model: name of the model.
         domain: name of the domain.
         leave_out: classes that do not count in means over classes.
+        intervals: keep what intervals need: some 65 kB of each image.
 
     Attributes:
         total: the sum of all images.
@@ -48,6 +49,7 @@ class DomainStates:
     model: str
     domain: str
     leave_out: tuple[int, ...] = ()
+    intervals: bool = True
     total: ReliabilityState | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     means: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -62,9 +64,10 @@ class DomainStates:
         self.means[image_id] = state.mean_scores()
         row |= {f"mean_{name}": value for name, value in self.means[image_id].items()}
         self.rows.append(row)
-        if self.bootstrap is None:
-            self.bootstrap = Bootstrap(_INTERVALS, leave_out=self.leave_out)
-        self.bootstrap.add(state)
+        if self.intervals:
+            if self.bootstrap is None:
+                self.bootstrap = Bootstrap(_INTERVALS, leave_out=self.leave_out)
+            self.bootstrap.add(state)
         if self.total is None:
             self.total = state
         else:
