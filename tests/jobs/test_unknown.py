@@ -51,3 +51,22 @@ def test_classes_that_no_channel_stands_for(tmp_path, uncovered):
         assert cell["ood_pixels"] is None
         assert cell["classes"][3]["iou"] == 0
     assert cell["metrics"]["nll"] is None or np.isfinite(cell["metrics"]["nll"])
+
+
+def test_pictures_show_unknown_objects_as_what_they_were_judged(tmp_path, monkeypatch):
+    root = write_domain(tmp_path / "street", 4, unknown=3)
+    write_space(root / "colours.json", (*NAMES, "cow"))
+    write_space(tmp_path / "known.json")
+    network = load_model(write_network(tmp_path / "n.onnx"), space=tmp_path / "known.json", input_scale="0-1")
+    drawn = []
+
+    def draw(path, image, label, *rest, **more):
+        drawn.append(label)
+        return ["label"]
+
+    monkeypatch.setattr("dubio.jobs.worst.draw_examined", draw)
+    options = replace(FEW, worst=2)
+    measure_reliability([domain(root, "day")], [NetworkCandidate("net", network)], tmp_path / "run", options)
+    assert len(drawn) == 2
+    # the cow is void in the picture of errors, not an error that nobody could have avoided
+    assert all((label[8:16, 8:16] == 4).all() for label in drawn)

@@ -156,7 +156,8 @@ class Work:
         for variant in variants:
             if found[variant.name].total is None:
                 self.say(f"no image of '{domain.name}' could be examined with {variant.name}")
-            self._keep(candidate, domain, variant, found[variant.name])
+            # as it was judged: classes that the model can't know are no errors in the pictures either
+            self._keep(candidate, examination.domain, variant, found[variant.name])
             self.cells[-1]["components"] = objects.get(variant.name)
 
     def leave_out(self, domain: Domain, image_id: str, fault: str) -> None:
@@ -276,14 +277,17 @@ def headline(cells: Sequence[dict[str, Any]], domains: Sequence[Domain]) -> str:
     worst = max(known, key=lambda c: c["metrics"]["ece"])
     if plain(source["metrics"]["ece"]) is None:
         return f"{source['sentence']} {worst['sentence']}"
-    here, there = source["stated"]["0.9"], worst["stated"]["0.9"]
-    if here is None or there is None:
-        here, there = (f"{c['metrics']['ece']:.3f} in {c['domain']}" for c in (source, worst))
-        return f"The calibration error of {source['model']} is {here} and {there}, where it is largest."
-    return (
-        f"A stated 0.9 of {source['model']} is right {here:.2f} of the time in {source['domain']}, and "
-        f"{there:.2f} in {worst['domain']}, where its confidence means least."
-    )
+    here = source["stated"]["0.9"]
+    said = [c for c in known if c["stated"]["0.9"] is not None]
+    if here is None or not said:
+        one, other = (f"{c['metrics']['ece']:.3f} in {c['domain']}" for c in (source, worst))
+        return f"The calibration error of {source['model']} is {one} and {other}, where it is largest."
+    least = min(said, key=lambda c: c["stated"]["0.9"])
+    there = least["stated"]["0.9"]
+    text = f"A stated 0.9 of {source['model']} is right {here:.2f} of the time in {source['domain']}"
+    if there >= here:
+        return f"{text}, and no less often elsewhere."
+    return f"{text}, and {there:.2f} in {least['domain']}, where it is worth least."
 
 
 def _domain_note(domain: Domain, is_source: bool) -> dict[str, Any]:
