@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import DubioError, InputError
-from dubio.core.files import plain_reason, write_json, writing
+from dubio.core.files import plain_reason, write_json, write_npz, writing
 
 if TYPE_CHECKING:
     from dubio.calibration.base import Calibrator
@@ -55,15 +55,14 @@ def write(
         write_json(path, {**whole, "arrays": lists})
         return
     text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
-    with writing(path) as part:
-        if storage == "npz":
-            with part.open("wb") as file:
-                np.savez_compressed(file, **{_HEADER: np.array(text)}, **arrays)  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
-        else:
-            from safetensors.numpy import save
+    if storage == "npz":
+        write_npz(path, {_HEADER: text, **arrays})
+        return
+    from safetensors.numpy import save
 
-            solid = {k: np.ascontiguousarray(a) for k, a in arrays.items()}
-            part.write_bytes(save(solid, metadata={_HEADER: text}))
+    solid = {k: np.ascontiguousarray(a) for k, a in arrays.items()}
+    with writing(path) as part:
+        part.write_bytes(save(solid, metadata={_HEADER: text}))
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,26 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, data: Any) -> None:
     """Write JSON safely, indented, with a final newline."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays safely as a compressed NPZ file; never a pickle.
+
+    Args:
+        path: the file.
+        arrays: by name: arrays, or what numpy makes one of; objects are refused.
+
+    Raises:
+        InputError: the file can't be written.
+        ValueError: an array of objects.
+    """
+    import numpy as np
+
+    plain = {name: np.asarray(value) for name, value in arrays.items()}
+    if any(array.dtype.hasobject for array in plain.values()):
+        raise ValueError("objects can't be written without a pickle")
+    with writing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **dict[str, Any](plain))
 
 
 def read_json(path: str | Path) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.core.files import writing
+from dubio.core.files import write_npz
 from dubio.core.seeds import rng_for
 
 Floats = npt.NDArray[np.float32]
@@ -173,8 +173,7 @@ def write_sample(
         arrays["pairs"] = np.asarray(sample.pairs, np.int64)
     if sample.features is not None:
         arrays["features"] = sample.features[0]
-    with writing(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_npz(path, arrays)
 
 
 def read_sample(path: str | Path) -> LogitSample:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dubio.core.labelspace import LabelSpace
 from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import Found
-from dubio.errors.findings import Finding, FindingKind, kind_of, reason_for
+from dubio.errors.findings import Finding, FindingKind, flat_indices, kind_of, reason_for
 from dubio.errors.store import ImageWork
 
 # A place of which this share lies inside a better one (or the other way round) tells nothing new.
@@ -70,7 +70,7 @@ def choose(
         if kinds is not None and kind not in kinds:
             continue
         runs = work.places.runs[work.places.first[k] : work.places.first[k + 1]]
-        pixels = _flat(runs)
+        pixels = flat_indices(runs)
         others = taken.setdefault(n, [])
         if any(_nested(pixels, other) for other in others):
             continue
@@ -129,13 +129,6 @@ def _write_up(
         reason=reason_for(kind, x, space),
         verdict=verdict,
     )
-
-
-def _flat(runs: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Flat indices of runs, ascending."""
-    start, length = runs[:, 0].astype(np.int64), runs[:, 1].astype(np.int64)
-    offset = np.repeat(start - np.concatenate([[0], np.cumsum(length)[:-1]]), length)
-    return offset + np.arange(length.sum())
 
 
 def _nested(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> bool:

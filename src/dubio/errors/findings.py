@@ -174,3 +174,15 @@ def from_table(table: pa.Table) -> list[Finding]:
     for row in rows:
         row["runs"] = np.array(row["runs"], np.int32)
     return [Finding(**row) for row in rows]
+
+
+def flat_indices(runs: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Indices into the flattened image of runs: start and length, alternating or as pairs.
+
+    >>> flat_indices(np.array([3, 2, 9, 1])).tolist()
+    [3, 4, 9]
+    """
+    pairs = np.asarray(runs, np.int64).reshape(-1, 2)
+    start, length = pairs[:, 0], pairs[:, 1]
+    before = np.cumsum(length) - length
+    return np.repeat(start - before, length) + np.arange(int(length.sum()))

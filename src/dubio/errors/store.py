@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dubio.core.errors import InputError
-from dubio.core.files import read_json, writing
+from dubio.core.files import read_json, write_npz, writing
 from dubio.data.damage import READ_ERRORS, reason
 from dubio.errors.examine import Places, Planting
 from dubio.errors.whole_image import WholeImage
@@ -66,8 +66,7 @@ def save_work(path: Path, works: list[ImageWork], tables: list[pa.Table]) -> Non
             record = getattr(work, owner)
             for item in fields(record):
                 arrays[f"{i}.{owner}.{item.name}"] = np.asarray(getattr(record, item.name))
-    with writing(path) as part:
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
+    write_npz(path, arrays)
 
 
 def load_work(path: Path, *, maps: bool = False) -> list[ImageWork]:

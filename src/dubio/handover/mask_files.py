@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dubio.core.errors import InputError
-from dubio.core.files import plain_reason, writing
+from dubio.core.files import plain_reason, write_npz, writing
 from dubio.core.labelspace import IndexMap, LabelSpace
 from dubio.data.encodings import RGB, Unknown, unpack, with_nonzero, written_colors
 from dubio.data.masks import decode_stored, read_mask, write_mask
@@ -261,8 +261,8 @@ def _write_array(source: Path, target: Path, changed: Bools, values: npt.NDArray
     array = array.copy()
     flat = array.reshape(changed.shape)
     flat[changed] = _fitting(values, array.dtype)
+    if key is not None:
+        write_npz(target, {key: array})
+        return
     with writing(target) as part:
-        if key is None:
-            np.save(part, array, allow_pickle=False)
-        else:
-            np.savez_compressed(part, **{key: array})  # type: ignore[arg-type]  # its stub, see errors/store.py
+        np.save(part, array, allow_pickle=False)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 import dubio
 from dubio.core.errors import InputError
-from dubio.core.files import digest, fingerprint, writing
+from dubio.core.files import digest, fingerprint, write_npz
 from dubio.core.records import PredictionSource, Sample, ScoreCalibrator, SegPrediction
 from dubio.core.run import Run
 from dubio.data.calibrated import CalibratedFiles
@@ -216,9 +216,7 @@ def _key(variant: Variant) -> Any:
 
 def write_state(path: Path, state: ReliabilityState) -> None:
     """Write a state as a compressed NPZ file."""
-    arrays: dict[str, Any] = dict(state.to_arrays())
-    with writing(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_npz(path, state.to_arrays())
 
 
 def read_state(path: Path) -> ReliabilityState:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from dubio.core.errors import InputError
-from dubio.core.files import writing
+from dubio.core.files import write_npz
 
 Floats = npt.NDArray[np.float64]
 _NODE = ("value", "feature_idx", "num_threshold", "missing_go_to_left", "left", "right", "is_leaf")
@@ -148,8 +148,7 @@ class BoostedTrees:
 
     def save(self, path: str | Path) -> None:
         """Write an NPZ file (no pickle)."""
-        with writing(path) as part:
-            np.savez_compressed(part, **self.state())  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
+        write_npz(path, self.state())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.core.errors import InputError
-from dubio.core.files import writing
+from dubio.core.files import write_npz
 from dubio.regions.boosting import BoostedTrees
 
 Floats = npt.NDArray[np.float64]
@@ -102,8 +102,7 @@ class _Meta:
                 mean=self.mean_, scale=self.scale_, coef=self.coef_,
                 intercept=np.array(self.intercept_), penalty=np.array(self.penalty_),
             )  # fmt: skip
-        with writing(path) as part:
-            np.savez_compressed(part, **state)  # type: ignore[arg-type]  # its stub mistakes names for allow_pickle
+        write_npz(path, state)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from dubio.core.errors import InputError
-from dubio.core.files import writing
+from dubio.core.files import write_npz
 from dubio.reliability.ranking import METRICS, Ranking
 
 Floats = npt.NDArray[np.float64]
@@ -66,8 +66,7 @@ class _Stored(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self._check_fitted()
         arrays: dict[str, Any] = {name: getattr(self, name) for name in self._learned}
         arrays |= {f"option.{k}": np.array(v) for k, v in self.get_params().items() if v is not None}
-        with writing(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, format=FORMAT, kind=type(self).__name__, **arrays)
+        write_npz(path, {"format": FORMAT, "kind": type(self).__name__, **arrays})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

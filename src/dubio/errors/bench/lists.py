@@ -12,11 +12,10 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
 from dubio.data.stems import pair_stems
-from dubio.errors.bench.matching import flat_indices
 from dubio.errors.bench.published import NONE, ClassIds, Proposals
 from dubio.errors.bench.published_files import PublishedFolders, read_label_errors
 from dubio.errors.bench.truth import Truth, TruthError
-from dubio.errors.findings import Finding, from_table
+from dubio.errors.findings import Finding, flat_indices, from_table
 
 REQUIRED = ("image_id", "probability", "runs", "height", "width")
 _DEFAULTS: Mapping[str, Any] = {

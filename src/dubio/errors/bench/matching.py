@@ -13,7 +13,7 @@ from dubio.core.errors import InputError
 from dubio.engine.map import map_ordered
 from dubio.errors.bench.truth import Truth
 from dubio.errors.choose import concerned_class
-from dubio.errors.findings import Finding
+from dubio.errors.findings import Finding, flat_indices
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -118,18 +118,6 @@ def match(
 def outside_images(findings: Sequence[Finding], rows: Rows) -> Mapping[str, int]:
     """Images that the truth doesn't know, with the number of findings left out."""
     return Counter(findings[i].image_id for i in rows.outside)
-
-
-def flat_indices(runs: npt.NDArray[np.integer]) -> Ints:
-    """Indices into the flattened image of runs (start and length, alternating).
-
-    >>> flat_indices(np.array([3, 2, 9, 1])).tolist()
-    [3, 4, 9]
-    """
-    pairs = np.asarray(runs, np.int64).reshape(-1, 2)
-    start, length = pairs[:, 0], pairs[:, 1]
-    before = np.cumsum(length) - length
-    return np.repeat(start - before, length) + np.arange(int(length.sum()))
 
 
 def best_overlap(finding: Finding, numbers: npt.NDArray[np.integer], area: Ints) -> tuple[int, float]:

@@ -23,7 +23,6 @@ from dubio.data.stems import files_by_stem
 from dubio.data.stored import MASK_SUFFIXES, read_stored
 from dubio.engine.map import map_ordered
 from dubio.errors.audit import Progress
-from dubio.errors.bench.matching import flat_indices
 from dubio.errors.bench.published import (
     NONE,
     ClassIds,
@@ -33,7 +32,7 @@ from dubio.errors.bench.published import (
     proposals_png,
 )
 from dubio.errors.bench.truth import Truth
-from dubio.errors.findings import Finding
+from dubio.errors.findings import Finding, flat_indices
 
 _PROPOSALS, _ERRORS = "_proposals", "_label_errors"
 
