@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dubio.cli.console import Screen, command_errors
-from dubio.cli.domainopts import alterations, domain_options, open_candidates, open_domains
+from dubio.cli.domainopts import alterations, domain_options, open_candidates, open_domains, run_options
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +45,7 @@ _COLUMNS = ("ece", "ks", "nll", "brier", "prr", "mean_iou")
               help="Bootstrap over images, for 90 % intervals; 0: none.")  # fmt: skip
 @click.option("--worst", type=click.IntRange(0), default=2, show_default=True,
               help="Images per model and domain that the page shows.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
-@click.option("--strict", is_flag=True, help="Stop at the first image that can't be used.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--open/--no-open", "open_page", default=False, help="Open the report in a browser.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@run_options
 @command_errors
 def command(**options: Any) -> None:
     """Fit calibrators on some images and compare before and after on others, in every domain.

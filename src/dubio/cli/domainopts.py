@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,21 @@ _MODELS = (
         "space, class-map, calibrator=FILE. Repeatable.",
     ),
 )  # fmt: skip
+
+
+_RUN = (
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random."),
+    click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]"),
+    click.option("--strict", is_flag=True, help="Stop at the first image that can't be used."),
+    click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder."),
+    click.option("--open/--no-open", "open_page", default=False, help="Open the report in a browser."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+)
+
+
+def run_options(command: Command) -> Command:
+    """Add the options of a run that ends in a page."""
+    return add_options(command, _RUN)
 
 
 def domain_options(command: Command) -> Command:
@@ -140,7 +156,7 @@ def _domain(spec: Spec, options: dict[str, Any]) -> Domain:
         if dataset.encoding == rules.unknown_encoding and rules.unknown:
             protocol = rules.name
         unlisted = rules.leave_out_of(dataset.space)
-        dataset = published_split(dataset, given["role"])  # type: ignore[arg-type]  # it checks the role
+        dataset = published_split(dataset, given["role"])
     tags = {key: spec.names(key) for key in given if key not in _DATA_KEYS}
     if tags:
         dataset = where(dataset, tags)

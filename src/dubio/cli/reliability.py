@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubio.cli.console import Screen, command_errors
-from dubio.cli.domainopts import domain_options, open_candidates, open_domains
+from dubio.cli.domainopts import domain_options, open_candidates, open_domains, run_options
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,12 +47,7 @@ _COLUMNS = ("accuracy", "mean_iou", "ece", "nll", "prr")
 @click.option("--fail-over", type=click.FloatRange(0, 1), metavar="ECE",
               help="Exit with status 1 if a calibration error is larger than this or can't be "
               "computed.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
-@click.option("--strict", is_flag=True, help="Stop at the first image that can't be used.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--open/--no-open", "open_page", default=False, help="Open the report in a browser.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@run_options
 @command_errors
 def command(**options: Any) -> None:
     """Can I trust this model here? Accuracy, calibration, misclassification and OOD over domains.

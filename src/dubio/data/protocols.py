@@ -109,7 +109,7 @@ def _from_table(name: str, table: Mapping[str, Any]) -> EvaluationProtocol:
     )
 
 
-def published_split(dataset: Dataset, role: Role = "calibration") -> Dataset:
+def published_split(dataset: Dataset, role: str = "calibration") -> Dataset:
     """Take the images that a published comparison calibrated or tested on.
 
     Cityscapes: munster and lindau of val, frankfurt of val. IDD: val, 37 scenes of train. ACDC: val,

@@ -18,6 +18,8 @@ parse_one_at_a_time()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Wraps items to show progress: items, their number, what is being done.
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 Backend = Literal["serial", "threads", "processes", "ray"]
 
 
@@ -100,6 +102,11 @@ def _map_ray(function: Callable[[Item], Result], items: Iterable[Item], workers:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())
+
+
+def silent(items: Iterable[Item], total: int, text: str) -> Iterable[Item]:
+    """Show no progress: the items as they are."""
+    return items
 
 
 def chunked(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from dubio.core.records import Dataset, PredictionSource, Sample
 from dubio.core.run import Run
 from dubio.data.images import read_image
 from dubio.data.masks import read_mask
-from dubio.engine.map import chunked, map_ordered
+from dubio.engine.map import Progress, chunked, map_ordered
 from dubio.errors.candidates import default_min_size
 from dubio.errors.examine import Lesson, examine, learn_rows
 from dubio.errors.feature_names import FEATURES
@@ -35,8 +35,6 @@ _ENOUGH = 4000
 _MOST_COPIES = 8
 # Rows to learn from, about: more don't help, but take time.
 _MOST_ROWS = 150_000
-
-Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from dubio.handover.items import Item, by_image
 from dubio.handover.mask_files import copy_file, rest_values, rewrite_mask
 
 if TYPE_CHECKING:
-    from dubio.errors.audit import Progress
+    from dubio.engine.map import Progress
 
 FOLDER = "masks"
 COLUMNS = ("image", "finding", "kind", "pixels", "from", "to")

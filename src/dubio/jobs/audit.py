@@ -13,7 +13,8 @@ from dubio.core.files import write_json, writing
 from dubio.core.records import Dataset, PredictionSource
 from dubio.core.run import Run
 from dubio.data.manifest import NAME, write_manifest
-from dubio.errors.audit import AuditOptions, Collected, Progress, collect
+from dubio.engine.map import Progress
+from dubio.errors.audit import AuditOptions, Collected, collect
 from dubio.errors.choose import choose
 from dubio.errors.finder import Found, find
 from dubio.errors.findings import Finding, to_table

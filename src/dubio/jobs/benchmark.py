@@ -16,7 +16,7 @@ from dubio.core.errors import InputError
 from dubio.core.files import read_json, write_json, write_text
 from dubio.core.labelspace import IndexMap
 from dubio.core.run import Run
-from dubio.errors.audit import Progress
+from dubio.engine.map import Progress
 from dubio.errors.bench.lists import from_published, names_in_truth, read_findings
 from dubio.errors.bench.matching import MATCH_IOU
 from dubio.errors.bench.published import best_point, published_auc, published_curve

@@ -15,11 +15,12 @@ from dubio.core.records import Sample
 from dubio.core.run import Run
 from dubio.data.domains import Domain, corrupted
 from dubio.data.logits import LogitSample, join_samples, read_sample
+from dubio.engine.map import Progress, silent
 from dubio.jobs.candidates import Candidate, check_names
 from dubio.jobs.examine import Variant
 from dubio.jobs.extract import Extraction
 from dubio.jobs.fitting import CalibrateOptions, fit_all, places_of
-from dubio.jobs.measure import Progress, ReliabilityOptions, ReliabilityResult, Work
+from dubio.jobs.measure import ReliabilityOptions, ReliabilityResult, Work
 from dubio.jobs.promise import promise
 from dubio.models.base import Network
 from dubio.models.features import FeatureExtractor
@@ -58,7 +59,7 @@ def calibrate(
     *,
     workers: int | None = None,
     strict: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> CalibrateResult:
     """Fit calibrators and compare the model before and after, on images that they have not seen.
@@ -249,10 +250,7 @@ def _sample(
             candidate, domain, work.run.path / "logits" / f"{number:02d}", pixels=options.pixels,
             seed=options.seed, features=wants_features, workers=work.workers, strict=work.strict,
         )  # fmt: skip
-        steps: Iterable[Any] = extraction.work()
-        if work.progress is not None:
-            steps = work.progress(steps, len(domain), f"sampling {domain.name}")
-        for done in steps:
+        for done in work.progress(extraction.work(), len(domain), f"sampling {domain.name}"):
             if done.fault:
                 work.leave_out(domain, done.sample.image_id, done.fault)
             elif done.path is not None:

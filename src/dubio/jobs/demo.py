@@ -16,7 +16,8 @@ from dubio.core.run import Run
 from dubio.core.seeds import rng_for
 from dubio.data.masks import read_mask, write_mask
 from dubio.data.scenes.write import write_scenes
-from dubio.errors.audit import AuditOptions, Progress
+from dubio.engine.map import Progress
+from dubio.errors.audit import AuditOptions
 from dubio.errors.choose import choose
 from dubio.errors.feature_names import FEATURES
 from dubio.errors.finder import rank_by

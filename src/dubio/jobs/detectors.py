@@ -18,7 +18,7 @@ from dubio.core.files import fingerprint
 from dubio.core.records import PredictionSource, Sample, SegPrediction
 from dubio.core.seeds import derive_seed, rng_for
 from dubio.data.domains import Domain, Item, read_item
-from dubio.engine.map import map_ordered
+from dubio.engine.map import Progress, map_ordered, silent
 from dubio.jobs.candidates import Candidate, judged
 from dubio.jobs.examine import Variant, predictions_of
 from dubio.models.features import FeatureExtractor
@@ -77,7 +77,7 @@ class Detectors:
         layer: str | None = None,
         seed: int = 0,
         workers: int | None = None,
-        progress: Callable[[Iterable[Any], int, str], Iterable[Any]] | None = None,
+        progress: Progress = silent,
     ) -> None:
         self._predictions: PredictionSource = candidate.source(source)
         self.seed, self.source = seed, judged(self._predictions, source)
@@ -142,10 +142,10 @@ class Detectors:
                 found[name] = _enlarged(values.reshape(h, w), item.label.shape)
         return found
 
-    def _fit(self, workers: int | None, progress: Any) -> tuple[_Fitted, _Fitted, _Fitted]:
+    def _fit(self, workers: int | None, progress: Progress) -> tuple[_Fitted, _Fitted, _Fitted]:
         chosen = self._chosen()
         parts = map_ordered(self._look, chosen, workers=workers)
-        steps = parts if progress is None else progress(parts, len(chosen), "learning what is known")
+        steps = progress(parts, len(chosen), "learning what is known")
         halves = (_Known(), _Known())
         for sample, known in zip(chosen, steps, strict=True):
             for name in ("logits", "classes", "vectors", "owners"):

@@ -14,8 +14,8 @@ from dubio.core.records import Dataset, Sample
 from dubio.core.run import Run
 from dubio.data.images import fit_image, read_image
 from dubio.data.masks import read_mask
-from dubio.engine.map import map_ordered
-from dubio.errors.audit import Collected, Progress
+from dubio.engine.map import Progress, map_ordered
+from dubio.errors.audit import Collected
 from dubio.errors.findings import Finding
 from dubio.errors.store import load_work
 from dubio.report.pictures import save_strip, strip, whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dubio
 from dubio.calibration.adaptive import AdaptiveTemperature
@@ -30,7 +30,7 @@ from dubio.jobs.candidates import Candidate, judged, raw_scores
 from dubio.jobs.extract import PIXELS
 
 if TYPE_CHECKING:
-    from dubio.jobs.measure import Progress
+    from dubio.engine.map import Progress
 
 
 DEFAULT = ("temperature", "vector", "classwise", "clustered", "isotonic")
@@ -133,7 +133,7 @@ def fit_all(
     sample: LogitSample,
     options: CalibrateOptions,
     run: Run,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, Calibrator]:
     """Fit every method that is asked for; what an earlier run fitted on the same images is read again.
 
@@ -142,10 +142,7 @@ def fit_all(
     """
     key = _key(candidate, domains, options)
     found: dict[str, Calibrator] = {}
-    steps: Any = options.methods
-    if progress is not None:
-        steps = progress(options.methods, len(options.methods), "fitting")
-    for name in steps:
+    for name in progress(options.methods, len(options.methods), "fitting"):
         made = METHODS[name][1](options)
         path = run.part("calibrator", [key, name, made.get_params()]) / f"{name}{_SUFFIX[made.storage]}"
         fitted = _kept(path)

@@ -15,7 +15,7 @@ from dubio.handover.items import Choice, Item, Which, choose_items
 from dubio.handover.shots import shots
 
 if TYPE_CHECKING:
-    from dubio.errors.audit import Progress
+    from dubio.engine.map import Progress
 
 ExportFormat = Literal["masks", "coco", "cvat", "label-studio", "fiftyone", "csv"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)

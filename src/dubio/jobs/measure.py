@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dubio.core.errors import InputError
 from dubio.core.files import write_json, writing
 from dubio.core.run import Run
 from dubio.data.domains import Domain, title_of
+from dubio.engine.map import Progress
 from dubio.jobs.candidates import Candidate, Uncovered
 from dubio.jobs.detectors import Detectors
 from dubio.jobs.examine import Examination, Variant, read_state
@@ -27,7 +28,6 @@ from dubio.reliability.table import DomainStates, cell_of, compare_images, plain
 from dubio.report.reliability_page import write_reliability_report
 from dubio.uncertainty.pixel import SCORES
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 FORMAT = 1
 # Each image keeps its bins.
 _MOST_BINS = 10_000
@@ -115,7 +115,7 @@ class Work:
     options: ReliabilityOptions
     workers: int | None
     strict: bool
-    progress: Progress | None
+    progress: Progress
     say: Callable[[str], None]
     states: dict[tuple[str, str], DomainStates] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
@@ -141,10 +141,8 @@ class Work:
             v.name: DomainStates(v.name, domain.name, domain.leave_out, self.options.replicates > 0)
             for v in variants
         }
-        steps: Iterable[Any] = examination.work()
-        if self.progress is not None:
-            steps = self.progress(steps, len(domain), f"{candidate.name} on {domain.name}")
-        for done in steps:
+        text = f"{candidate.name} on {domain.name}"
+        for done in self.progress(examination.work(), len(domain), text):
             if done.fault:
                 self.leave_out(domain, done.sample.image_id, done.fault)
                 continue

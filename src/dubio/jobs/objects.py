@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from dubio.core.errors import InputError
 from dubio.core.records import Sample
 from dubio.data.domains import read_item
-from dubio.engine.map import map_ordered
+from dubio.engine.map import Progress, map_ordered, silent
 from dubio.jobs.examine import Examination, Variant, predictions_of
 from dubio.reliability.components import ComponentState
 from dubio.reliability.confidence_state import unit_score
@@ -23,7 +22,7 @@ _SMALL = 100 / (2048 * 1024)
 
 
 def unknown_objects(
-    examination: Examination, totals: Mapping[str, ReliabilityState], progress: Any = None
+    examination: Examination, totals: Mapping[str, ReliabilityState], progress: Progress = silent
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Component-wise metrics of every variant and score (Chan et al., NeurIPS Datasets 2021).
 
@@ -49,10 +48,8 @@ def unknown_objects(
     def one(sample: Sample) -> dict[tuple[str, str], ComponentState]:
         return _of_image(examination, sample, variants, thresholds)
 
-    steps: Iterable[Any] = map_ordered(one, samples, workers=examination.workers)
-    if progress is not None:
-        steps = progress(steps, len(samples), f"unknown objects of {examination.domain.name}")
-    for found in steps:
+    parts = map_ordered(one, samples, workers=examination.workers)
+    for found in progress(parts, len(samples), f"unknown objects of {examination.domain.name}"):
         for key, state in found.items():
             if key in states:
                 states[key].merge(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -97,10 +97,7 @@ def _each(
 ) -> Iterable[tuple[Item, SegPrediction]]:
     source = candidate.source(domain)
     seen = judged(source, domain)
-    samples: Iterable[Any] = seen.dataset.samples
-    if work.progress is not None:
-        samples = work.progress(samples, len(seen), f"{text} {domain.name}")
-    for sample in samples:
+    for sample in work.progress(seen.dataset.samples, len(seen), f"{text} {domain.name}"):
         try:
             item = read_item(seen, sample, with_image=sample.image is not None)
             yield item, next(iter(predictions_of(source, item, [variant])))[1]

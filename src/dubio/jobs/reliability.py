@@ -9,10 +9,11 @@ from pathlib import Path
 from dubio.core.errors import InputError
 from dubio.core.run import Run
 from dubio.data.domains import Domain
+from dubio.engine.map import Progress, silent
 from dubio.jobs.candidates import Candidate, check_names
 from dubio.jobs.detectors import Detectors
 from dubio.jobs.examine import Variant
-from dubio.jobs.measure import Progress, ReliabilityOptions, ReliabilityResult, Work
+from dubio.jobs.measure import ReliabilityOptions, ReliabilityResult, Work
 
 # Detectors learn on halves of the source.
 _LEAST = 10
@@ -27,7 +28,7 @@ def reliability(
     *,
     workers: int | None = None,
     strict: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> ReliabilityResult:
     """Measure accuracy, calibration, misclassification and OOD detection of models over domains.
@@ -76,7 +77,7 @@ def learn(
     source: Domain,
     options: ReliabilityOptions,
     workers: int | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Detectors | None:
     """Detectors that learn on the source domain, if any are asked for."""
     if not (options.learned or options.features) or len(source) < _LEAST:

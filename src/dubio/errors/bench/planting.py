@@ -16,8 +16,7 @@ from dubio.core.records import Dataset, Sample
 from dubio.core.run import Run
 from dubio.core.seeds import derive_seed, rng_for
 from dubio.data.masks import read_mask, write_mask
-from dubio.engine.map import map_ordered
-from dubio.errors.audit import Progress
+from dubio.engine.map import Progress, map_ordered
 from dubio.errors.bench.folder import error_row, save_map, write_truth
 from dubio.errors.bench.truth import Truth, TruthError, error_of
 from dubio.errors.plant import Kind, Planted, plant

@@ -21,8 +21,7 @@ from dubio.core.files import writing
 from dubio.core.labelspace import IndexMap
 from dubio.data.stems import files_by_stem
 from dubio.data.stored import MASK_SUFFIXES, read_stored
-from dubio.engine.map import map_ordered
-from dubio.errors.audit import Progress
+from dubio.engine.map import Progress, map_ordered
 from dubio.errors.bench.published import (
     NONE,
     ClassIds,
