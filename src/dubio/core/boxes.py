@@ -173,6 +173,7 @@ class DetPrediction:
         box_aleatoric: ``(N, 4)`` variances of the coordinates from noise in the data, in square pixels.
         box_epistemic: ``(N, 4)`` variances of the coordinates from the model's ignorance.
         class_variance: ``(N, C)`` variances of the class scores.
+        expected_entropy: ``(N,)`` mean over samples of the model of the entropy of the class scores, nats.
         image_id: the image.
 
     Raises:
@@ -192,6 +193,7 @@ class DetPrediction:
     box_aleatoric: Floats | None = None
     box_epistemic: Floats | None = None
     class_variance: Floats | None = None
+    expected_entropy: Floats | None = None
     image_id: str = ""
 
     def __post_init__(self) -> None:
@@ -205,6 +207,9 @@ class DetPrediction:
         for name, columns in (("box_aleatoric", 4), ("box_epistemic", 4), ("class_variance", c)):
             if getattr(self, name) is not None:
                 _set(self, name, _ranged(_matrix(getattr(self, name), n, columns, name), name, np.inf))
+        if self.expected_entropy is not None:
+            entropy = _column(np.asarray(self.expected_entropy, np.float64), n, "expected_entropy")
+            _set(self, "expected_entropy", _ranged(entropy, "expected_entropy", np.inf))
         if self.class_scores is not None:
             _set(self, "class_scores", _matrix(self.class_scores, n, c, "class_scores"))
             _check_kind(self.class_scores, self.kind)

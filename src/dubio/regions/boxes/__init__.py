@@ -1,0 +1,1 @@
+"""Boxes as regions: overlap, matching with labels, and their table."""

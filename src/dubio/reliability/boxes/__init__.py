@@ -1,0 +1,1 @@
+"""How far a detector can be trusted: average precision, and the quality of its uncertainties."""
