@@ -72,3 +72,23 @@ def test_written_scenes_are_recognised_with_and_without_splits(tmp_path):
     assert (whole.name, whole.space, len(whole)) == ("scenes", SCENE_SPACE, 4)
     assert {s.split for s in whole} == {"train", "val"}
     assert all(s.image.parent.name == s.label.parent.name == "val" for s in val)
+
+
+def test_boxes_are_written_beside_the_masks(tmp_path):
+    import dubio
+    from dubio.core.seeds import derive_seed
+    from dubio.data.scenes import BOX_SPACE, scene_boxes
+
+    write_scenes(tmp_path, 2, seed=4, split="val")
+    dataset = dubio.open_boxes(tmp_path / "boxes_val.json")
+    assert set(dataset.space.names) == set(BOX_SPACE.names)
+    assert all(sample.image is not None and sample.image.is_file() for sample in dataset)
+    scene = render_scene(derive_seed(4, "val", "1"))
+    expected, found = scene_boxes(scene), dataset.labels[dataset.samples[1].image_id]
+    assert np.array_equal(found.boxes, expected.boxes)
+    assert [dataset.space.names[k] for k in found.classes] == [BOX_SPACE.names[k] for k in expected.classes]
+    np.testing.assert_allclose(found.distance, expected.distance)
+    # a box holds all visible pixels of its object and none lies outside
+    for o in scene.objects:
+        rows, columns = np.nonzero(scene.instances == o.instance)
+        assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == o.box
