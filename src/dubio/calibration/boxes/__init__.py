@@ -1,0 +1,1 @@
+"""Calibration of detections: class scores, confidence, and the spread of corners."""
