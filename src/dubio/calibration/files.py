@@ -126,6 +126,8 @@ def load_calibrator(path: str | Path) -> Calibrator:
     """
     header, arrays = read(path)
     name = header.get("kind")
+    if name == "DetectionCalibration":
+        raise InputError("calibrates boxes, not masks", path=path, remedy=_WANTED)
     if name not in _KINDS:
         raise InputError(f"holds '{name}', which is no calibrator", path=path, remedy=_WANTED)
     kind = getattr(import_module(f"dubio.calibration.{_KINDS[name]}"), name)
