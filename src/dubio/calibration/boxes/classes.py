@@ -19,7 +19,7 @@ from dubio.core.errors import InputError
 
 Ints = npt.NDArray[np.int64]
 # probabilities nearer to 0 or 1 than this are taken as this
-_EDGE = 1e-6
+_EDGE, _TOP = 1e-30, 1 - 1e-12
 # Temperatures of classes lie within a factor of about 1.6 of the common one unless objects say otherwise.
 _PULL = 5.0
 # A class that was met so often weighs as much as all classes together.
@@ -233,7 +233,7 @@ def object_scores(scores: Floats, kind: BoxScoreKind) -> Floats:
         s = e / e.sum(1, keepdims=True)
     elif kind == "softmax":
         s = s / np.maximum(s.sum(1, keepdims=True), _EDGE)
-    return np.clip(s, _EDGE, 1 - _EDGE)
+    return np.clip(s, _EDGE, _TOP)
 
 
 def _log_odds(p: Floats, kind: BoxScoreKind) -> Floats:
