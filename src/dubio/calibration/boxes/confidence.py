@@ -18,8 +18,8 @@ from dubio.core.boxes import Floats
 from dubio.core.errors import InputError
 
 _EDGE = 1e-6
-# penalty of standardised weights, as worth so many detections
-_RIDGE = 1.0
+# penalty of standardised weights, as worth so many detections; that of the score is a hundredth of it
+_RIDGE, _SCORE_GAIN = 30.0, 10.0
 POOLING = 50.0
 
 
@@ -73,6 +73,7 @@ class LogisticConfidence:
         x = self._features(rows)
         self.mean, spread = x.mean(0), x.std(0)
         self.std = np.where(spread > 1e-9, spread, np.inf)
+        self.std[0] /= _SCORE_GAIN
         model = LogisticRegression(C=1 / _RIDGE, max_iter=500)
         model.fit((x - self.mean) / self.std, right)
         self.weights = np.append(model.coef_[0], model.intercept_)
