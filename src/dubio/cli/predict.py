@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubio.cli.console import Screen, command_errors
-from dubio.cli.modelopts import data_options, model_options, open_data, open_model
+from dubio.cli.detopts import DETECTOR_NAMES, DETECTOR_OPTIONS, refuse
+from dubio.cli.modelopts import add_options, data_options, model_options, open_data, open_model
 
 if TYPE_CHECKING:
     from dubio.jobs.predict import PredictSummary
+
+# What only networks that segment have a use for.
+_SEGMENTATION = (
+    "model_path", "input_scale", "mean", "std", "channels", "window", "overlap", "output", "labels",
+    "encoding", "data", "split", "calibrator", "keep_scores", "maps",
+)  # fmt: skip
+
+
+def _detector_options(command: Any) -> Any:
+    return add_options(command, DETECTOR_OPTIONS)
 
 
 @click.command("predict")
 @model_options
 @data_options
+@_detector_options
 @click.option("--split", help="Part of --data, such as val. [default: all]")
 @click.option("--calibrator", type=click.Path(path_type=Path),
               help="Calibrator of 'dubio calibrate', applied to the model's scores.")  # fmt: skip
@@ -30,9 +42,13 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Stop at the first image that can't be used.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 @command_errors
-def command(**options: Any) -> None:
+def command(context: click.Context, **options: Any) -> None:
     """Run a model: region table, uncertainty maps, and with --keep-scores all scores.
+
+    With --detector: a table of detections with the scores of all classes and the variances of their corners,
+    and COCO results.
 
     The same command takes up a stopped run where it left off.
 
@@ -40,7 +56,17 @@ def command(**options: Any) -> None:
     dubio predict --model net.onnx --images photos --out run
     dubio predict --model net.onnx --model-space cityscapes --input-scale 0-255 \\
         --data camvid --split val --keep-scores --out run
+    dubio predict --detector yolox.onnx --card yolox --images photos --out run
+    dubio predict --detector net.onnx --boxes instances.json --images val2017 --out run
     """  # noqa: D301 - click wants the backspace itself
+    if options["detector"] is not None:
+        from dubio.cli.predict_boxes import predict_boxes
+
+        refuse(context, _SEGMENTATION, "has no use with --detector")
+        predict_boxes({k: v for k, v in options.items() if k not in _SEGMENTATION})
+        return
+    refuse(context, DETECTOR_NAMES, "goes with --detector")
+    options = {k: v for k, v in options.items() if k not in DETECTOR_NAMES}
     from dubio.core.run import Run
     from dubio.jobs.candidates import open_calibrator
     from dubio.jobs.predict import PredictJob

@@ -173,8 +173,8 @@ class DetPrediction:
         box_aleatoric: ``(N, 4)`` variances of the coordinates from noise in the data, in square pixels.
         box_epistemic: ``(N, 4)`` variances of the coordinates from the model's ignorance.
         class_variance: ``(N, C)`` variances of the class scores.
-        expected_entropy: ``(N,)`` mean over samples of the model of the entropy of the class scores, nats.
         image_id: the image.
+        expected_entropy: ``(N,)`` mean over samples of the model of the entropy of the class scores, nats.
 
     Raises:
         InputError: a shape is wrong, a number isn't finite or out of its range, ``kind`` is missing.
@@ -193,8 +193,8 @@ class DetPrediction:
     box_aleatoric: Floats | None = None
     box_epistemic: Floats | None = None
     class_variance: Floats | None = None
-    expected_entropy: Floats | None = None
     image_id: str = ""
+    expected_entropy: Floats | None = None
 
     def __post_init__(self) -> None:
         boxes = _checked_boxes(self.boxes, "boxes")

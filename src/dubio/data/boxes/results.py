@@ -1,8 +1,8 @@
-"""Detections from files: COCO results and YOLO text, matched with the images of a data set."""
+"""Detections from files: COCO results, YOLO text and Parquet, matched with the images of a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,48 +15,16 @@ from dubio.core.errors import InputError
 from dubio.data.boxes.coco import MALFORMED
 from dubio.data.boxes.columns import Faults
 from dubio.data.boxes.files import read_data, text_lines
+from dubio.data.boxes.packed import PackedDetections, check_columns
+from dubio.data.boxes.parquet import FILE_NAME, read_parquet
 from dubio.data.boxes.pictures import size_of
 from dubio.data.boxes.yolo import from_parts, label_files
 
-RESULT_LAYOUTS = ("coco", "yolo")
+RESULT_LAYOUTS = ("coco", "yolo", "parquet")
 EXTRAS = ("class_scores", "box_aleatoric", "box_epistemic", "class_variance")
+ENTROPY = "expected_entropy"
 KIND = "class_scores_kind"
 _COLUMNS = 6
-
-
-class PackedDetections(Mapping[str, DetPrediction]):
-    """Detections by image id, kept as columns; a record is made when it is asked for.
-
-    Args:
-        ids: image ids.
-        columns: ``boxes``, ``scores``, ``classes`` and the extras, sorted by image.
-        starts: ``(images + 1,)`` where each image's detections start.
-        n_classes: number of classes.
-        kind: what the class scores are.
-    """
-
-    def __init__(
-        self,
-        ids: Sequence[str],
-        columns: Mapping[str, npt.NDArray[Any]],
-        starts: npt.NDArray[np.int64],
-        n_classes: int,
-        kind: Any = None,
-    ) -> None:
-        self._number = {name: k for k, name in enumerate(ids)}
-        self._columns, self._starts, self._n, self._kind = columns, starts, n_classes, kind
-
-    def __getitem__(self, image_id: str) -> DetPrediction:
-        k = self._number[image_id]
-        part = slice(self._starts[k], self._starts[k + 1])
-        own = {name: values[part] for name, values in self._columns.items()}
-        return DetPrediction(**own, n_classes=self._n, kind=self._kind, image_id=image_id)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._number)
-
-    def __len__(self) -> int:
-        return len(self._number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +45,18 @@ class BoxPredictions:
 def open_detections(
     dataset: BoxDataset, path: str | Path, layout: str | None = None, *, strict: bool = False
 ) -> BoxPredictions:
-    """Open detections: a COCO results file, or a folder of YOLO text with confidences.
+    """Open detections: COCO results, a folder of YOLO text with confidences, or a run of ``dubio predict``.
 
     COCO results may carry, per detection, ``class_scores`` (one per class, in the order of the label space)
     with ``class_scores_kind`` (softmax, sigmoid, logits; found out and noted if it isn't said),
-    ``box_aleatoric`` and ``box_epistemic`` (variances of x1, y1, x2, y2 in square pixels), and
-    ``class_variance``. Category ids are the class ids of the label space. Images are matched by their
-    number in the data set's own file, by id, by stem, or by the number that a stem is.
+    ``box_aleatoric`` and ``box_epistemic`` (variances of x1, y1, x2, y2 in square pixels),
+    ``class_variance`` and ``expected_entropy``. Category ids are the class ids of the label space. Images
+    are matched by their number in the data set's own file, by id, by stem, or by the number that a stem is.
 
     Args:
         dataset: the images and classes.
-        path: file or folder.
-        layout: ``"coco"`` or ``"yolo"``; ``None``: by what ``path`` is.
+        path: file or folder; a run folder's ``boxes.parquet`` (see :mod:`dubio.data.boxes.parquet`).
+        layout: ``"coco"``, ``"yolo"`` or ``"parquet"``; ``None``: by what ``path`` is.
         strict: raise at the first record that can't be used.
 
     Raises:
@@ -97,13 +65,20 @@ def open_detections(
     path = Path(path)
     if not path.exists():
         raise InputError("doesn't exist", path=path)
-    kind = layout or ("yolo" if path.is_dir() else "coco")
+    kind = layout or _layout_of(path)
     if kind not in RESULT_LAYOUTS:
-        raise InputError(f"there is no layout of detections '{kind}'", remedy="known: coco, yolo")
+        known = ", ".join(RESULT_LAYOUTS)
+        raise InputError(f"there is no layout of detections '{kind}'", remedy=f"known: {known}")
     faults, notes = Faults(path, strict), list[str]()
-    read = _read_yolo if kind == "yolo" else _read_coco
+    read = {"yolo": _read_yolo, "coco": _read_coco, "parquet": _read_parquet}[kind]
     image, columns, score_kind = read(dataset, path, faults, notes)
     return _packed(dataset, image, columns, score_kind, faults, notes)
+
+
+def _layout_of(path: Path) -> str:
+    if path.suffix.lower() == ".parquet" or (path / FILE_NAME).is_file():
+        return "parquet"
+    return "yolo" if path.is_dir() else "coco"
 
 
 def lookup(dataset: BoxDataset) -> dict[str, int]:
@@ -125,6 +100,13 @@ def lookup(dataset: BoxDataset) -> dict[str, int]:
 
 
 _Read = tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]], str | None]
+
+
+def _read_parquet(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
+    file = path / FILE_NAME if path.is_dir() else path
+    # the file says image ids; other names only help where they don't occur
+    images = {**lookup(dataset), **{s.image_id: k for k, s in enumerate(dataset)}}
+    return read_parquet(file, images, dataset.space, notes)
 
 
 def _read_coco(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
@@ -149,6 +131,9 @@ def _read_coco(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
         values = _extra(records, key, 4 if key.startswith("box") else len(dataset.space), notes)
         if values is not None:
             columns[key] = values
+    entropy = _extra(records, ENTROPY, 1, notes)
+    if entropy is not None:
+        columns[ENTROPY] = entropy[:, 0]
     kind = _kind(records, columns, notes) if "class_scores" in columns else None
     return image, columns, kind
 
@@ -265,10 +250,6 @@ def _packed(
     said = [f"{len(rows)} detections of {len(ids)} images" + (f", {bare} have none" if bare else ""), *notes]
     if faults.said:
         said.append(f"{len(faults.said)} records are left out (first: {faults.said[0]})")
-    try:
-        # Checked at once, so that no image raises later.
-        DetPrediction(**table, n_classes=len(dataset.space), kind=cast(BoxScoreKind | None, kind))
-    except InputError as error:
-        raise InputError(error.fault, path=faults.path, remedy=error.remedy) from error
+    check_columns(table, len(dataset.space), cast(BoxScoreKind | None, kind), faults.path)
     found = PackedDetections(ids, table, starts, len(dataset.space), kind)
     return BoxPredictions(found, tuple(said), tuple(faults.said))

@@ -1,0 +1,53 @@
+"""Options that name labelled boxes and what a detector says of their images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dubio.core.errors import InputError
+
+if TYPE_CHECKING:
+    from dubio.core.boxes import BoxDataset
+    from dubio.data.boxes import BoxPredictions
+
+_PATH = click.Path(path_type=Path)
+BOXES = click.option(
+    "--boxes", type=_PATH, help="Labelled boxes: COCO, VOC, YOLO, KITTI, BDD100K, CVAT, CSV …"
+)
+LAYOUT = click.option("--layout", help="Format of --boxes. [default: detected]")
+IMAGES = click.option(
+    "--images", type=_PATH, help="Folder of their pictures, if the labels don't lead to it."
+)
+DETECTIONS = click.option(
+    "--detections", type=_PATH,
+    help="Run of 'dubio predict --detector', its boxes.parquet, COCO results, or YOLO files with confidence.",
+)  # fmt: skip
+
+
+def open_labelled(options: dict[str, Any]) -> BoxDataset:
+    """Open the boxes that the options name.
+
+    Raises:
+        InputError: none are named, or they can't be used.
+    """
+    from dubio.data.boxes import open_boxes
+
+    if options["boxes"] is None:
+        raise InputError("give --boxes", remedy="they are held against what a detector says")
+    return open_boxes(options["boxes"], options["layout"], options["images"])
+
+
+def open_seen(options: dict[str, Any], dataset: BoxDataset) -> BoxPredictions:
+    """Open the detections that the options name.
+
+    Raises:
+        InputError: none are named, or they can't be used.
+    """
+    from dubio.data.boxes import open_detections
+
+    if options["detections"] is None:
+        raise InputError("give --detections", remedy="make them with 'dubio predict --detector'")
+    return open_detections(dataset, options["detections"])

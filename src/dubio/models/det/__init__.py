@@ -1,0 +1,1 @@
+"""Detectors: run from a declarative description, adapted from other libraries, trained."""

@@ -1,0 +1,1 @@
+"""Detection networks that say how sure they are of each box (needs the extra ``torch``)."""

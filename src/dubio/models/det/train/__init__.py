@@ -1,0 +1,1 @@
+"""Training of detection networks (needs the extra ``torch``)."""
