@@ -27,6 +27,13 @@ _PUBLIC: dict[str, str] = {
     "open_boxes": "dubio.data.boxes",
     "open_detections": "dubio.data.boxes",
     "write_boxes": "dubio.data.boxes",
+    "DetectionCalibration": "dubio.calibration.boxes.bundle",
+    "average_precision": "dubio.reliability.boxes.average_precision",
+    "calibrate_boxes": "dubio.jobs.calibrate_boxes",
+    "load_detection_calibration": "dubio.calibration.boxes.bundle",
+    "load_detector": "dubio.models.det.load",
+    "match_boxes": "dubio.regions.boxes.matching",
+    "suppress": "dubio.uncertainty.boxes.suppress",
     # data in
     "ClassMap": "dubio.data.classmap",
     "load_class_map": "dubio.data.classmap",

@@ -6,15 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.calibrate_boxes import BOX_NAMES, BOX_OPTIONS, calibrate_detector
 from dubio.cli.console import Screen, command_errors
+from dubio.cli.detopts import refuse
 from dubio.cli.domainopts import alterations, domain_options, open_candidates, open_domains, run_options
+from dubio.cli.modelopts import add_options
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
     from dubio.data.domains import Domain
     from dubio.jobs.calibrate import CalibrateResult
 
+# what only masks have a use for
+_MASKS = (
+    "data", "by", "corrupt", "models", "scores", "fit", "methods", "pixels", "clusters", "fit_corrupt",
+    "augment", "risks", "confidence", "worst",
+)  # fmt: skip
 _COLUMNS = ("ece", "ks", "nll", "brier", "prr", "mean_iou")
+
+
+def _box_options(command: Any) -> Any:
+    return add_options(command, BOX_OPTIONS)
 
 
 @click.command()
@@ -45,19 +57,30 @@ _COLUMNS = ("ece", "ks", "nll", "brier", "prr", "mean_iou")
               help="Bootstrap over images, for 90 % intervals; 0: none.")  # fmt: skip
 @click.option("--worst", type=click.IntRange(0), default=2, show_default=True,
               help="Images per model and domain that the page shows.")  # fmt: skip
+@_box_options
 @run_options
+@click.pass_context
 @command_errors
-def command(**options: Any) -> None:
+def command(context: click.Context, **options: Any) -> None:
     """Fit calibrators on some images and compare before and after on others, in every domain.
 
     No image is ever both fitted on and judged. The calibrators are written to OUT/calibrators; apply one
     with 'dubio predict --calibrator FILE'. The same command takes up a stopped run where it left off.
 
+    With --boxes: the classes, confidence and corners of a detector, by its detections. Every method is judged
+    on images that it did not see; what is saved, OUT/calibration.json, is fitted on all.
+
     \b
     dubio calibrate --data city=CamVid --model net.onnx --out run
     dubio calibrate --data cal=A --data test=B --data fog=C --fit cal --model net.onnx --out run
     dubio calibrate --data city=CamVid --corrupt fog:3 --model net.onnx --method local --out run
+    dubio calibrate --boxes instances.json --detections predicted --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
+    if options["boxes"] is not None:
+        refuse(context, _MASKS, "has no use with --boxes")
+        calibrate_detector(options)
+        return
+    refuse(context, BOX_NAMES, "goes with --boxes")
     from dubio.jobs.calibrate import calibrate
     from dubio.jobs.fitting import DEFAULT, CalibrateOptions
     from dubio.jobs.reliability import ReliabilityOptions

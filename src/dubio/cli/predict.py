@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What only networks that segment have a use for.
 _SEGMENTATION = (
     "model_path", "input_scale", "mean", "std", "channels", "window", "overlap", "output", "labels",
-    "encoding", "data", "split", "calibrator", "keep_scores", "maps",
+    "encoding", "data", "split", "keep_scores", "maps",
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def _detector_options(command: Any) -> Any:
 @_detector_options
 @click.option("--split", help="Part of --data, such as val. [default: all]")
 @click.option("--calibrator", type=click.Path(path_type=Path),
-              help="Calibrator of 'dubio calibrate', applied to the model's scores.")  # fmt: skip
+              help="Calibrator of 'dubio calibrate', applied to what the model says.")  # fmt: skip
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per run. [default: 1 on a CPU, 4 on a GPU]"
 )

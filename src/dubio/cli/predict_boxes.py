@@ -11,9 +11,11 @@ from dubio.cli.detopts import open_detector
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
+    from dubio.calibration.boxes.bundle import DetectionCalibration
     from dubio.core.boxes import BoxDataset
     from dubio.jobs.predict_boxes import BoxSummary
     from dubio.models.det.base import DetModel
+    from dubio.models.det.source import DetectionSource
 
 _SHOWN = 5
 
@@ -28,7 +30,9 @@ def predict_boxes(options: dict[str, Any]) -> None:
     model = open_detector(options)
     dataset = _open_data(options, model)
     source = DetectionSource(model, dataset.space, class_map=options["class_map"])
+    calibration = _calibration(options, source)
     screen.detected(source.describe())
+    screen.detected([] if calibration is None else [f"calibrated: {x}" for x in calibration.describe()])
     screen.detected(dataset.notes)
     if options["boxes"] is None:
         screen.detected([f"data: {len(dataset)} images, no labels"])
@@ -40,6 +44,7 @@ def predict_boxes(options: dict[str, Any]) -> None:
         dataset,
         run,
         labelled=options["boxes"] is not None,
+        calibration=calibration,
         batch_size=options["batch_size"] or 4,
         workers=options["workers"],
         strict=options["strict"],
@@ -49,6 +54,16 @@ def predict_boxes(options: dict[str, Any]) -> None:
     for _ in screen.progress(job.work(), len(job.samples), "detecting"):
         pass
     _show(screen, job.finish(), options)
+
+
+def _calibration(options: dict[str, Any], source: DetectionSource) -> DetectionCalibration | None:
+    if options["calibrator"] is None:
+        return None
+    from dubio.calibration.boxes.bundle import load_detection_calibration
+
+    found = load_detection_calibration(options["calibrator"])
+    found.check(len(source.space))
+    return found
 
 
 def _open_data(options: dict[str, Any], model: DetModel) -> BoxDataset:

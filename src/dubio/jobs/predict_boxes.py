@@ -21,6 +21,7 @@ from dubio.models.det.outputs import BoxOutputs
 from dubio.models.det.source import DetectionSource
 
 if TYPE_CHECKING:
+    from dubio.calibration.boxes.bundle import DetectionCalibration
     from dubio.reliability.boxes.average_precision import APResult
 
 
@@ -66,6 +67,7 @@ class PredictBoxesJob:
         dataset: images; those without a picture are left out.
         run: the run folder.
         labelled: the boxes of the data set are labels: the detections are compared with them.
+        calibration: applied to the detections, after double ones are removed.
         batch_size: images per run of the network.
         workers: threads that read images and write results; default: all processors.
         strict: raise at the first image that can't be used, instead of going on without it.
@@ -81,12 +83,14 @@ class PredictBoxesJob:
         run: Run,
         *,
         labelled: bool = True,
+        calibration: DetectionCalibration | None = None,
         batch_size: int = 1,
         workers: int | None = None,
         strict: bool = False,
     ) -> None:
         self.source, self.dataset, self.run = source, dataset, run
         self.labelled, self.batch_size, self.strict = labelled, batch_size, strict
+        self.calibration = calibration
         self.workers = workers or cpu_count()
         self.samples = [s for s in dataset if s.image is not None]
         if not self.samples:
@@ -98,6 +102,8 @@ class PredictBoxesJob:
         if labelled and dataset.root is not None and dataset.root.is_dir():
             run.keep_apart([dataset.root / "labels"])
         depends = {"source": source.key(), "dubio": dubio.__version__}
+        if calibration is not None:
+            depends["calibration"] = calibration.to_dict()
         self.outputs = BoxOutputs(run, depends, source.space)
         self.outcomes: list[BoxOutcome] = []
 
@@ -159,7 +165,13 @@ class PredictBoxesJob:
     ) -> BoxOutcome:
         if image is None or prediction is None:
             return BoxOutcome(sample, "bad", fault)
-        self.outputs.write(sample, prediction, (image.shape[0], image.shape[1]))
+        size = (image.shape[0], image.shape[1])
+        if self.calibration is not None:
+            try:
+                prediction = self.calibration.apply(prediction, size)
+            except InputError as error:
+                return BoxOutcome(sample, "bad", f"{sample.image}: {error}")
+        self.outputs.write(sample, prediction, size)
         return BoxOutcome(sample, "done")
 
     def finish(self) -> BoxSummary:

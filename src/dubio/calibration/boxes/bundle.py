@@ -150,24 +150,26 @@ class DetectionCalibration:
             parts.append(f"intervals by split-conformal prediction, per {self.intervals.scope}")
         return parts
 
-    def save(self, path: str | Path) -> None:
-        """Write it as JSON.
-
-        Raises:
-            InputError: the file can't be written.
-        """
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data."""
         parts = {"spread": self.spread, "classes": self.classes, "confidence": self.confidence}
-        header: dict[str, Any] = {
+        return {
             "names": list(self.names),
             "spread_of": self.spread_of,
             "iou": self.iou,
             "min_score": self.min_score,
             "about": self.about,
             "intervals": None if self.intervals is None else self.intervals.state(),
+            **{n: None if p is None else {"kind": p.kind, **p.state()} for n, p in parts.items()},
         }
-        for name, part in parts.items():
-            header[name] = None if part is None else {"kind": part.kind, **part.state()}
-        files.write(path, KIND, header, {}, "json")
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON.
+
+        Raises:
+            InputError: the file can't be written.
+        """
+        files.write(path, KIND, self.to_dict(), {}, "json")
 
 
 def load_detection_calibration(path: str | Path) -> DetectionCalibration:
