@@ -1,4 +1,4 @@
-"""``dubio audit``: find the label errors of a segmentation data set."""
+"""``dubio audit``: find the label errors of a data set, of masks or of boxes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.audit_boxes import BOX_NAMES, MASK_NAMES, audit_detection, box_options
 from dubio.cli.console import Screen, command_errors
+from dubio.cli.detopts import refuse
 from dubio.cli.modelopts import model_options, open_model
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
     from dubio.core.records import Dataset, PredictionSource
     from dubio.jobs.audit import AuditResult
+    from dubio.jobs.audit_boxes import BoxAuditResult
 
 _PATH = click.Path(path_type=Path)
 _SHOWN = 10
@@ -23,7 +26,7 @@ _SHOWN = 10
 @click.option("--labels", type=_PATH, help="Folder of label masks.")
 @click.option("--images", type=_PATH, help="Folder of images: for pictures, features and --model.")
 @click.option("--data", type=_PATH, help="Root of a data set in a known layout, in place of the two.")
-@click.option("--layout", help="Layout of --data. [default: detected]")
+@click.option("--layout", help="Layout of --data, or format of --boxes. [default: detected]")
 @click.option("--split", help="Part of --data. [default: all]")
 @click.option("--label-space", help="Label space: a name or a TOML/JSON file. [default: inferred]")
 @click.option("--encoding", help="Encoding of the masks, such as labelIds, rgb, nonzero. [default: detected]")
@@ -45,13 +48,18 @@ _SHOWN = 10
 )
 @click.option("--scores-key", help="Name of the array in NPZ and safetensors files.")
 @model_options
+@box_options
 @click.option("--out", required=True, type=_PATH, help="Run folder.")
 @click.option(
     "--method", type=click.Choice(["planted", "meta"]), default="planted", show_default=True,
     help="planted: learns from errors that it plants; meta: the published meta classifier.",
 )  # fmt: skip
 @click.option("--classes", help="Search these classes only: names or ids with commas. [default: all]")
-@click.option("--kinds", help="Report these only: missing, wrong_class, spurious, outline. [default: all]")
+@click.option(
+    "--kinds",
+    help="Report these only: missing, wrong_class, spurious, outline; of boxes also location and duplicate. "
+    "[default: all]",
+)
 @click.option(
     "--min-size", type=click.IntRange(1),
     help="Smallest region, pixels. [default: 100 on a 2048x1024 image as published, in proportion]",
@@ -77,8 +85,9 @@ _SHOWN = 10
     help="Planted copies per image. [default: as many as give about 4000 planted errors]",
 )  # fmt: skip
 @click.option(
-    "--plant-rate", type=click.FloatRange(0, 1, min_open=True), default=0.06, show_default=True,
-    help="Planted errors per label region: few enough that they don't touch each other.",
+    "--plant-rate", type=click.FloatRange(0, 1, min_open=True),
+    help="Planted errors per label region: few enough that they don't touch each other. "
+    "[default: 0.06; boxes: 0.08]",
 )  # fmt: skip
 @click.option(
     "--reviewed", type=_PATH, multiple=True, metavar="RUN",
@@ -93,18 +102,36 @@ _SHOWN = 10
 @click.option("--strict", is_flag=True, help="Stop at the first image that can't be used.")
 @click.option("--open/--no-open", "open_page", default=False, help="Open the report in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 @command_errors
-def command(**options: Any) -> None:
-    """Find the label errors of a segmentation data set.
+def command(context: click.Context, **options: Any) -> None:
+    """Find the label errors of a data set, of masks or of boxes.
 
-    Needs the labels (--labels, or --data) and what a model says of the images: --scores, --predictions
-    or --model. The model should not have been trained on the very labels it is held against; train with
-    'dubio train segmenter --folds' to get honest scores. Labels are only read, never changed.
+    Needs the labels (--labels, or --data; --boxes) and what a model says of the images: --scores,
+    --predictions or --model; --detections, also the uncertain ones. The model should not have been trained
+    on the very labels it is held against; train with 'dubio train segmenter --folds' (detector --folds) to
+    get honest scores. Labels are only read, never changed.
 
     \b
     dubio audit --labels masks --images pictures --scores scores --label-space cityscapes --out run
     dubio audit --data CamVid --model net.onnx --model-space cityscapes --card deeplab-edgetpu --out run
+    dubio audit --boxes instances.json --detections predicted --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
+    result: AuditResult | BoxAuditResult
+    if options["boxes"] is not None:
+        refuse(context, MASK_NAMES, "has no use with --boxes")
+        result = audit_detection(options)
+    else:
+        refuse(context, BOX_NAMES, "goes with --boxes")
+        result = _audit_masks(options)
+    if options["open_page"]:
+        click.launch(result.report.resolve().as_uri())
+    limit = options["fail_over"]
+    if limit is not None and result.summary.suspicious > limit:
+        raise SystemExit(1)
+
+
+def _audit_masks(options: dict[str, Any]) -> AuditResult:
     from dubio.jobs.audit import audit
 
     screen = Screen(as_json=options["as_json"])
@@ -123,11 +150,7 @@ def command(**options: Any) -> None:
         say=screen.warn,
     )
     report(screen, result)
-    if options["open_page"]:
-        click.launch(result.report.resolve().as_uri())
-    limit = options["fail_over"]
-    if limit is not None and result.summary.suspicious > limit:
-        raise SystemExit(1)
+    return result
 
 
 def _classes_line(dataset: Dataset) -> str:
@@ -209,14 +232,14 @@ def _audit_options(options: dict[str, Any], dataset: Dataset) -> Any:
         error_rate=options["error_rate"],
         folds=options["folds"],
         copies=options["copies"],
-        plant_rate=options["plant_rate"],
+        plant_rate=options["plant_rate"] or AuditOptions.plant_rate,
         unknown=options["unknown"],
         reviewed=tuple(str(p) for p in options["reviewed"]),
         seed=options["seed"],
     )
 
 
-def _faults(screen: Screen, result: AuditResult) -> None:
+def _faults(screen: Screen, result: AuditResult | BoxAuditResult) -> None:
     """Labels that look wrong as a whole, if there are any."""
     from dubio.errors.image_scores import SHOWN_FAULT
 
@@ -232,7 +255,7 @@ def _faults(screen: Screen, result: AuditResult) -> None:
         )
 
 
-def report(screen: Screen, result: AuditResult) -> None:
+def report(screen: Screen, result: AuditResult | BoxAuditResult) -> None:
     """Print the short tables and the place of the report."""
     from dubio.errors.findings import TITLES
 
@@ -258,13 +281,16 @@ def report(screen: Screen, result: AuditResult) -> None:
         if r.regions or r.suspicious
     ]
     screen.table(
-        "Expected errors per class", ("class", "regions", "p >= 0.5", "expected", "90 % interval"), classes
+        "Expected errors per class",
+        ("class", "boxes" if "duplicate" in s.kinds else "regions", "p >= 0.5", "expected", "90 % interval"),
+        classes,
     )
     _faults(screen, result)
+    unit = "labelled boxes" if "duplicate" in s.kinds else "label regions"
     if s.expected is not None and s.low is not None and s.high is not None:
         how = "estimated" if s.error_rate_estimated else "as assumed"
         screen.say(
-            f"{s.images} images, {s.regions} label regions: about {s.expected:.0f} errors that the model can "
+            f"{s.images} images, {s.regions} {unit}: about {s.expected:.0f} errors that the model can "
             f"point at (90 %: {s.low:.0f} to {s.high:.0f}; rate {100 * (s.error_rate or 0):.2f} %, {how})"
         )
     if s.method == "meta":

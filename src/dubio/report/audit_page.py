@@ -5,6 +5,7 @@ What it shares with other pages is in :mod:`dubio.report.html`.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from dubio.report.html import embed, render_page
 from dubio.report.run_notes import RunNotes, read_notes
 
 if TYPE_CHECKING:
+    from dubio.core.boxes import BoxDataset
     from dubio.core.labelspace import LabelSpace
     from dubio.core.records import Dataset
     from dubio.errors.findings import Finding
@@ -36,7 +38,7 @@ def write_audit_report(
     path: str | Path,
     findings: list[Finding],
     summary: AuditSummary,
-    dataset: Dataset,
+    dataset: Dataset | BoxDataset,
     quarantine: dict[str, str],
 ) -> None:
     """Write ``report.html`` into a run folder.
@@ -61,15 +63,17 @@ def page_data(
     folder: Path,
     findings: list[Finding],
     summary: AuditSummary,
-    dataset: Dataset,
+    dataset: Dataset | BoxDataset,
     quarantine: dict[str, str],
     notes: RunNotes,
 ) -> dict[str, Any]:
     """Everything that the page shows, as plain data."""
-    from dubio.errors.findings import TITLES
+    from dubio.core.boxes import BoxDataset
+    from dubio.errors.findings import BOX_KINDS, KINDS, TITLES
     from dubio.errors.summary import SUSPICIOUS
     from dubio.report.pictures import GAP, TILE
 
+    boxes = isinstance(dataset, BoxDataset)
     return {
         "run": findings_digest(findings),
         "name": dataset.name,
@@ -79,8 +83,9 @@ def page_data(
         "suspicious_from": SUSPICIOUS,
         "summary": summary.to_dict(),
         "tile": [*TILE, GAP],
-        "palette": _palette(dataset.space),
-        "kinds": TITLES,
+        "palette": _palette(dataset.space, "nothing" if boxes else "void"),
+        "kinds": {k: TITLES[k] for k in (BOX_KINDS if boxes else KINDS)},
+        "unit": "box" if boxes else "region",
         "images": _images(folder),
         "findings": [_row(f, folder, len(dataset.space)) for f in findings],
         "quarantine": sorted(quarantine.items()),
@@ -100,6 +105,8 @@ def headline(summary: AuditSummary) -> str:
 
     Where probabilities are not calibrated there is no number to give: the reason is said instead.
     """
+    from dubio.errors.findings import BOX_KINDS
+
     ranked = {0: "No place is suspicious enough to be listed.", 1: "1 place listed."}.get(
         summary.findings, f"{summary.findings:,} places ranked, worst first."
     )
@@ -108,7 +115,9 @@ def headline(summary: AuditSummary) -> str:
         if not note:
             return ranked
         return f"{note[0].upper()}{note[1:]}. {ranked}"
-    regions = f"{summary.regions:,} label region{'' if summary.regions == 1 else 's'}"
+    word = "labelled box" if set(summary.kinds) == set(BOX_KINDS) else "label region"
+    ending = "" if summary.regions == 1 else "es" if word.endswith("x") else "s"
+    regions = f"{summary.regions:,} {word}{ending}"
     count = round(summary.expected)
     about = "Less than one label error" if count < 1 else f"About {count:,} label error{'s'[: count != 1]}"
     return (
@@ -126,18 +135,27 @@ def _row(f: Finding, folder: Path, void: int) -> dict[str, Any]:
         "n": f.finding,
         "image": f.image_id,
         "kind": f.kind,
-        "given": min(f.given_index, void),
-        "proposed": min(f.proposed_index, void),
+        "given": _index(f.given_index, void),
+        "proposed": _index(f.proposed_index, void),
         "p": round(f.probability, 5),
         "box": [f.x0, f.y0, f.x1, f.y1],
         "of": [f.width, f.height],
         "size": f.size,
-        "pg": round(f.p_given, 4),
-        "pp": round(f.p_proposed, 4),
+        "pg": _rounded(f.p_given),
+        "pp": _rounded(f.p_proposed),
         "reason": f.reason,
         "picture": _picture(folder, f.picture),
         "verdict": f.verdict,
     }
+
+
+def _index(index: int, void: int) -> int:
+    """Place in the palette; what is no class stands last."""
+    return index if 0 <= index < void else void
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _images(folder: Path) -> list[dict[str, Any]]:
@@ -168,9 +186,9 @@ def _picture(folder: Path, name: str | None) -> dict[str, Any] | None:
     return {"src": Path(name).as_posix(), "tiles": tiles}
 
 
-def _palette(space: LabelSpace) -> list[dict[str, Any]]:
-    """Name and colour of each class, void last."""
-    names = [*space.names, "void"]
+def _palette(space: LabelSpace, last: str) -> list[dict[str, Any]]:
+    """Name and colour of each class, then of what is none."""
+    names = [*space.names, last]
     return [
         {"name": name, "color": [int(v) for v in rgb]} for name, rgb in zip(names, space.palette, strict=True)
     ]
