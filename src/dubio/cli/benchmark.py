@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.benchmark_boxes import (
+    PLANT_BOXES,
+    PLANT_MASKS,
+    SCORE_MASKS,
+    holds_boxes,
+    plant_boxes,
+    score_boxes_list,
+)
 from dubio.cli.benchmark_tables import show_published, show_score, show_truth
+from dubio.cli.boxopts import BOXES
 from dubio.cli.console import Screen, command_errors
+from dubio.cli.detopts import refuse
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,21 +38,23 @@ def command() -> None:
     """  # noqa: D301 - the mark keeps click from joining the lines
 
 
-@command.command("plant", short_help="Write label masks with planted errors.")
+@command.command("plant", short_help="Write label masks or boxes with planted errors.")
 @click.option("--labels", type=_PATH, help="Folder of label masks that are taken for right.")
 @click.option("--data", type=_PATH, help="Root of a data set in a known layout, in place of --labels.")
-@click.option("--layout", help="Layout of --data. [default: detected]")
+@BOXES
+@click.option("--layout", help="Layout of --data, or format of --boxes. [default: detected]")
 @click.option("--split", help="Part of --data. [default: all]")
 @click.option("--label-space", help="Label space: a name or a TOML/JSON file. [default: inferred]")
 @click.option("--encoding", help="Encoding of the masks, such as labelIds, rgb, nonzero. [default: detected]")
 @click.option("--out", required=True, type=_PATH, help="Truth folder.")
 @click.option(
     "--rate", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True,
-    help="Errors per eligible label region; a few in a hundred is what careful data sets have.",
+    help="Errors per eligible label region or box; a few in a hundred is what careful data sets have.",
 )  # fmt: skip
 @click.option(
     "--kinds", help="Kinds with weights, such as drop=3,swap=1; of drop, swap, shift, erode, dilate, "
-    "spurious. [default: all alike]",
+    "spurious; of boxes: drop, swap, location, duplicate, spurious, merge, split. [default: all alike, "
+    "without the last two]",
 )  # fmt: skip
 @click.option(
     "--min-size", type=click.IntRange(1),
@@ -54,15 +66,20 @@ def command() -> None:
     help="Regions that cover more of the image stay: nobody overlooks a road.",
 )  # fmt: skip
 @click.option("--images", type=click.IntRange(1), help="So many images, drawn by the seed. [default: all]")
+@click.option("--burst", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Boxes: share of images that lose most of their boxes.")  # fmt: skip
+@click.option("--pictures", type=_PATH, help="Boxes: folder of the pictures, if the labels don't lead to it.")
+@click.option("--write-as", help="Boxes: format of the labels with errors: coco, voc, yolo … [default: coco]")
 @click.option("--unknown", type=click.Choice(["error", "void"]), default="error", show_default=True,
               help="Label values outside the label space.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
 @click.option("--strict", is_flag=True, help="Stop at the first mask that can't be used.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 @command_errors
-def plant_command(**options: Any) -> None:
-    """Write copies of label masks with planted errors, and where the errors are.
+def plant_command(context: click.Context, **options: Any) -> None:
+    """Write copies of label masks or of boxes with planted errors, and where the errors are.
 
     The labels are only read. The same command takes up a stopped run where it left off; a folder made with
     other options is not changed.
@@ -70,6 +87,12 @@ def plant_command(**options: Any) -> None:
     from dubio.errors.bench.planting import PlantOptions, plant_dataset
 
     screen = Screen(as_json=options["as_json"])
+    if options["boxes"] is not None:
+        refuse(context, PLANT_MASKS, "has no use with --boxes")
+        drawn = {**options, "images": options["pictures"], "images_drawn": options["images"]}
+        plant_boxes(screen, drawn, parse_kinds(options["kinds"]))
+        return
+    refuse(context, PLANT_BOXES, "goes with --boxes")
     dataset = _dataset(options)
     screen.detected([f"label space '{dataset.space.name}': {len(dataset.space)} classes", *dataset.notes])
     names = ("rate", "min_size", "max_share", "seed", "images", "unknown")
@@ -90,8 +113,8 @@ def plant_command(**options: Any) -> None:
 @click.option("--findings", type=_PATH, help="Parquet file of findings, in place of an audit's run folder.")
 @click.option("--out", type=_PATH, help="Run folder for score.json and curve.csv.")
 @click.option(
-    "--match-iou", type=click.FloatRange(0, 1, min_open=True), default=0.25, show_default=True,
-    help="IoU from which a finding meets an error; the published value.",
+    "--match-iou", type=click.FloatRange(0, 1, min_open=True),
+    help="IoU from which a finding meets an error. [default: 0.25, the published value; boxes: 0.5]",
 )  # fmt: skip
 @click.option(
     "--draws", type=click.IntRange(0), default=1000, show_default=True,
@@ -109,14 +132,20 @@ def plant_command(**options: Any) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option("--workers", type=click.IntRange(1), help="Images at once. [default: all processors]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
 @command_errors
-def score_command(**options: Any) -> None:
+def score_command(context: click.Context, **options: Any) -> None:
     """Score an audit's RUN against the errors that were planted into its labels.
 
     With --proposals and --label-errors, old results of the published tool are scored instead: by its own
     rule, and properly.
     """
     screen = Screen(as_json=options["as_json"])
+    if holds_boxes(options["truth"]):
+        refuse(context, SCORE_MASKS, "has no use for boxes")
+        score_boxes_list(screen, {**options, "match_iou": options["match_iou"] or 0.5})
+        return
+    options["match_iou"] = options["match_iou"] or 0.25
     old = [name for name in ("proposals", "label_errors", "class_ids") if options[name] is not None]
     if old:
         _score_old(screen, options, old)

@@ -12,6 +12,7 @@ import click
 
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.modelopts import data_options, open_data
+from dubio.cli.train_detector import detector
 from dubio.cli.trainopts import parse, train_options
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _SHOWN_CLASSES = 30
 @click.group("train", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Train a model."""
+
+
+command.add_command(detector)
 
 
 @command.command("segmenter")
