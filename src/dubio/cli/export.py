@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dubio.jobs.handover import ExportResult
 
 _PATH = click.Path(path_type=Path)
-_FORMATS = ("masks", "coco", "cvat", "label-studio", "fiftyone", "csv")
+_FORMATS = ("masks", "labels", "coco", "cvat", "label-studio", "fiftyone", "csv")
 
 
 @click.command("export")
@@ -21,14 +21,17 @@ _FORMATS = ("masks", "coco", "cvat", "label-studio", "fiftyone", "csv")
 @click.option("--to", required=True, type=click.Choice(_FORMATS), help="Format.")
 @click.option("--out", required=True, type=_PATH, help="Folder to write.")
 @click.option("--which", type=click.Choice(["accepted", "rejected", "open", "all"]),
-              help="Findings by verdict. [default: accepted for masks, else all but rejected]")  # fmt: skip
+              help="By verdict. [default: accepted for masks and labels, else all but rejected]")  # fmt: skip
 @click.option("--min-probability", type=click.FloatRange(0, 1), default=0.0, show_default=True,
               help="Leave out less probable findings; 0 takes all.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), help="At most so many, the most probable. [default: all]")
-@click.option("--kinds", help="These only: missing, wrong_class, spurious, outline. [default: all]")
+@click.option("--kinds", help="These only: missing, wrong_class, spurious, outline; of boxes also location, "
+              "duplicate. [default: all]")  # fmt: skip
 @click.option("--classes", help="Findings of these classes only: names or ids with commas. [default: all]")
 @click.option("--shapes", type=click.Choice(["mask", "polygon"]), default="mask", show_default=True,
               help="Regions for COCO, CVAT and Label Studio; masks are lossless, with holes.")  # fmt: skip
+@click.option("--format", "layout", default="coco", show_default=True,
+              help="Of --to labels: coco, voc, yolo, kitti, bdd100k, cvat, label-studio, csv.")  # fmt: skip
 @click.option("--all-images", is_flag=True, help="Images without findings, too; masks: all labels.")
 @click.option("--image-url-prefix", help="Label Studio: what stands before an image's path. "
               "[default: /data/local-files/?d=]")  # fmt: skip
@@ -41,11 +44,12 @@ def command(**options: Any) -> None:
     """Hand the findings of an audit over to people and tools.
 
     masks writes corrected copies of the label masks: the findings that were accepted on the report's page
-    are applied. The other formats take the findings into an annotation tool; 'dubio import' brings the
-    verdicts back. The data set itself is only read.
+    are applied. labels does the same for boxes. The other formats take the findings into an annotation
+    tool; 'dubio import' brings the verdicts back. The data set itself is only read.
 
     \b
     dubio export run --to masks --out corrected
+    dubio export run --to labels --format yolo --out corrected
     dubio export run --to cvat --out for-cvat --top 200
     """  # noqa: D301 - the mark keeps click from joining the lines
     from dubio.handover.audit_run import open_run
@@ -73,6 +77,7 @@ def command(**options: Any) -> None:
         shapes=options["shapes"],
         all_images=options["all_images"],
         image_url_prefix=options["image_url_prefix"],
+        layout=options["layout"],
         progress=screen.progress,
     )
     _show(screen, result, options["to"])
@@ -96,6 +101,13 @@ def _show(screen: Screen, result: ExportResult, to: str) -> None:
             screen.warn(f"left out {name}: {fault}")
         if len(details["faults"]) > 5:
             screen.warn(f"{len(details['faults']) - 5} more in {result.path / 'faults.json'}")
+    if to == "labels":
+        words = {"added": "boxes added", "removed": "boxes removed", "renamed": "boxes of another class",
+                 "moved": "boxes moved"}  # fmt: skip
+        rows += [(word, details[name]) for name, word in words.items()]
+        rows.append(("findings that changed nothing", len(details["unchanged"])))
+        for note in details["notes"]:
+            screen.warn(note)
     screen.table(f"to {to}", ("what", "value"), rows)
     named = [name for name in result.files if "/" not in name]
     folders = sorted({name.split("/")[0] + "/" for name in result.files if "/" in name})

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dubio.core.boxes import BoxDataset
 from dubio.core.errors import InputError
 from dubio.core.files import plain_reason, read_json
 from dubio.core.labelspace import IndexMap, LabelSpace
@@ -20,6 +21,9 @@ from dubio.errors.findings import Finding, from_table
 from dubio.errors.verdicts import Verdict, findings_digest, place_on, read_verdicts, reapply
 
 VERDICTS = "verdicts.json"
+# of an audit of boxes: the labels as they were audited
+LABELS = "labels.json"
+_COMMANDS = ("audit", "audit --boxes")
 _ARCHIVE_ERRORS = (OSError, ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile)
 
 
@@ -32,12 +36,14 @@ class AuditRun:
         findings: the list, with the verdicts of ``verdicts.json`` applied.
         verdicts: what reviewers said, numbered as the findings are (0: not listed).
         manifest: the data set and where things lie.
+        boxes: the labelled boxes, of an audit of boxes.
     """
 
     path: Path
     findings: list[Finding]
     verdicts: list[Verdict]
     manifest: Manifest
+    boxes: BoxDataset | None = None
     _shards: OrderedDict[str, dict[str, int]] = field(default_factory=OrderedDict, repr=False)
 
     @property
@@ -105,13 +111,20 @@ def open_run(
     if command == "demo":  # it keeps its audit in a folder of its own
         path = path / "audit"
         command = _command_of(path)
-    if command != "audit":
+    if command not in _COMMANDS:
         raise InputError("is no run of 'dubio audit'", path=path, remedy="name the --out of an audit")
     findings = read_findings(path / "findings.parquet")
     manifest = open_manifest(path / NAME, data=data, images=images, labels=labels)
     saved = path / VERDICTS
     verdicts = place_on(findings, read_verdicts(saved)) if saved.exists() else []
-    return AuditRun(path, reapply(findings, verdicts), verdicts, manifest)
+    boxes = _labels(path) if command == "audit --boxes" else None
+    return AuditRun(path, reapply(findings, verdicts), verdicts, manifest, boxes)
+
+
+def _labels(path: Path) -> BoxDataset:
+    from dubio.data.boxes import open_boxes
+
+    return open_boxes(path / LABELS, "coco")
 
 
 def _command_of(path: Path) -> str | None:

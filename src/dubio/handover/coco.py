@@ -31,7 +31,7 @@ def write_coco(out: Path, found: Sequence[Shot], space: LabelSpace, *, shapes: s
         found: images with findings.
         space: label space.
         shapes: ``mask``: compressed run lengths; ``polygon``: outlines along the edges of pixels, and run
-            lengths for regions with holes, which a polygon can't have.
+            lengths for regions with holes, which a polygon can't have; ``box``: boxes alone.
 
     Returns:
         Names of the files.
@@ -41,7 +41,7 @@ def write_coco(out: Path, found: Sequence[Shot], space: LabelSpace, *, shapes: s
     for number, shot in enumerate(found, start=1):
         images.append({"id": number, "file_name": shot.name, "width": shot.width, "height": shot.height})
         for item in shot.items:
-            annotations.append(_annotation(item, shot.mask(item), number, space, shapes))
+            annotations.append(_annotation(item, shot, number, space, shapes))
     write_json(
         out / NAME,
         {
@@ -75,21 +75,30 @@ def box_of(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(cols[0]), int(rows[0]), int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1
 
 
-def _annotation(
-    item: Item, mask: npt.NDArray[np.bool_], image: int, space: LabelSpace, shapes: str
-) -> dict[str, Any]:
+def _annotation(item: Item, shot: Shot, image: int, space: LabelSpace, shapes: str) -> dict[str, Any]:
+    if shapes == "box":
+        x0, y0, x1, y1 = shot.box(item)
+        sides = [x0, y0, x1 - x0, y1 - y0]
+        return _entry(item, image, space, [], sides[2] * sides[3], [round(v, 4) for v in sides])
+    mask = shot.mask(item)
     segmentation: Any
     if shapes == "polygon" and not has_holes(mask):
         segmentation = [ring.astype(int).ravel().tolist() for ring in outlines(mask)]
     else:
         segmentation = to_coco(mask)
+    return _entry(item, image, space, segmentation, int(mask.sum()), list(box_of(mask)))
+
+
+def _entry(
+    item: Item, image: int, space: LabelSpace, segmentation: Any, area: float, bbox: list[Any]
+) -> dict[str, Any]:
     return {
         "id": item.finding.finding,
         "image_id": image,
         "category_id": space.ids[item.class_index(space)],
         "segmentation": segmentation,
-        "area": int(mask.sum()),
-        "bbox": list(box_of(mask)),
+        "area": area,
+        "bbox": bbox,
         "iscrowd": 0,
         "score": round(item.finding.probability, 6),
         "attributes": attributes(item),

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Tree
 
+import numpy as np
+
 from dubio.core.files import write_json, writing
 from dubio.core.labelspace import LabelSpace
 from dubio.handover.coco import attributes
@@ -43,7 +45,7 @@ def write_cvat(
         space: label space; all its classes become labels.
         name: name of the task.
         shapes: ``mask``: lossless; ``polygon``: outlines along the edges of pixels, one per part, and masks
-            for regions with holes.
+            for regions with holes; ``box``: boxes.
 
     Returns:
         Names of the files.
@@ -126,10 +128,14 @@ def _meta(name: str, size: int, labels: Iterable[dict[str, Any]]) -> Tree.Elemen
 
 
 def _shapes(shot: Shot, item: Item, space: LabelSpace, shapes: str) -> list[Tree.Element]:
-    mask = shot.mask(item)
     common = {"label": clean(space.name_of(item.class_index(space))), "source": "auto", "occluded": "0"}
     made = []
-    if shapes == "polygon" and not has_holes(mask):
+    mask = np.zeros((0, 0), bool) if shapes == "box" else shot.mask(item)
+    if shapes == "box":
+        names = ("xtl", "ytl", "xbr", "ybr")
+        corners = {k: f"{v:.2f}" for k, v in zip(names, shot.box(item), strict=True)}
+        made.append(Tree.Element("box", common, **corners, z_order="0"))
+    elif shapes == "polygon" and not has_holes(mask):
         for ring in outlines(mask):
             points = ";".join(f"{x:.2f},{y:.2f}" for x, y in ring.tolist())
             made.append(Tree.Element("polygon", common, points=points, z_order="0"))

@@ -104,8 +104,13 @@ def _sample(shot: Shot, space: LabelSpace) -> dict[str, Any]:
 
 
 def _detection(shot: Shot, item: Item, space: LabelSpace) -> dict[str, Any]:
-    mask = shot.mask(item)
-    left, top, width, height = box_of(mask)
+    if item.finding.is_box:
+        x0, y0, x1, y1 = shot.box(item)
+        left, top, width, height, packed = x0, y0, x1 - x0, y1 - y0, None
+    else:
+        mask = shot.mask(item)
+        left, top, width, height = box_of(mask)
+        packed = pack_array(mask[top : top + height, left : left + width])
     said = attributes(item)
     del said["probability"]
     return {
@@ -115,7 +120,7 @@ def _detection(shot: Shot, item: Item, space: LabelSpace) -> dict[str, Any]:
         "tags": [] if item.state == OPEN else [item.state],
         "label": space.name_of(item.class_index(space)),
         "bounding_box": [left / shot.width, top / shot.height, width / shot.width, height / shot.height],
-        "mask": pack_array(mask[top : top + height, left : left + width]),
+        "mask": packed,
         "confidence": round(item.finding.probability, 6),
         **said,
     }

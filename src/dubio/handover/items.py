@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
-from dubio.errors.findings import KINDS, Finding
+from dubio.errors.findings import BOX_KINDS, KINDS, Box, Finding
 from dubio.errors.opinions import Verdict
 from dubio.handover.audit_run import AuditRun
 
@@ -53,7 +53,18 @@ class Item:
         if self.verdict is not None and self.verdict.label is not None:
             return space.index_of(self.verdict.label)
         f = self.finding
-        return f.proposed_index if f.proposed_index < len(space) else min(f.given_index, len(space) - 1)
+        known = 0 <= f.proposed_index < len(space)
+        return f.proposed_index if known else min(max(f.given_index, 0), len(space) - 1)
+
+    def box(self) -> Box:
+        """Corners of a finding on a box: the reviewer's, else what the model sees, else the labelled box."""
+        own = None if self.verdict is None else self.verdict.area
+        if own is not None:
+            mask = own.mask()
+            rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            return float(cols[0]), float(rows[0]), float(cols[-1] + 1), float(rows[-1] + 1)
+        f = self.finding
+        return f.proposed_box or f.given_box or (float(f.x0), float(f.y0), float(f.x1), float(f.y1))
 
 
 @dataclass(frozen=True)
@@ -77,9 +88,10 @@ class Choice:
     def __post_init__(self) -> None:
         if self.which is not None and self.which not in WHICH:
             raise InputError(f"unknown choice '{self.which}'", remedy=f"choose from {', '.join(WHICH)}")
-        unknown = [k for k in self.kinds or () if k not in KINDS]
+        kinds = dict.fromkeys((*KINDS, *BOX_KINDS))
+        unknown = [k for k in self.kinds or () if k not in kinds]
         if unknown:
-            raise InputError(f"unknown kind '{unknown[0]}'", remedy=f"choose from {', '.join(KINDS)}")
+            raise InputError(f"unknown kind '{unknown[0]}'", remedy=f"choose from {', '.join(kinds)}")
 
 
 def choose_items(run: AuditRun, choice: Choice, *, drawn: bool = False) -> list[Item]:

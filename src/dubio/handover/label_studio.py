@@ -35,6 +35,7 @@ LOCAL_FILES = "/data/local-files/?d="
 _STORAGES = ("s3://", "gs://", "azure-blob://")
 # names of the tags in the configuration
 IMAGE, BRUSH, POLYGON, VERDICT = "image", "class", "outline", "verdict"
+RECTANGLE = "box"
 
 
 def write_label_studio(
@@ -52,7 +53,7 @@ def write_label_studio(
         found: images with findings.
         space: label space; all its classes become labels.
         shapes: ``mask``: brush masks, lossless; ``polygon``: outlines along the edges of pixels in percent
-            of the image, one per part, and brush masks for regions with holes.
+            of the image, one per part, and brush masks for regions with holes; ``box``: rectangles.
         image_url_prefix: goes in front of the path of an image below the folder of the images.
 
     Returns:
@@ -61,15 +62,17 @@ def write_label_studio(
     # one task per line: brush masks are long lists of small numbers
     tasks = [json.dumps(make_task(s, space, shapes, image_url_prefix), ensure_ascii=False) for s in found]
     write_text(out / NAME, "[\n" + ",\n".join(tasks) + "\n]\n")
-    write_text(out / CONFIG, label_config(space, polygons=shapes == "polygon"))
+    write_text(out / CONFIG, label_config(space, shapes=shapes))
     return [NAME, CONFIG]
 
 
-def label_config(space: LabelSpace, *, polygons: bool = False) -> str:
-    """Labeling configuration: an image, brush (and polygon) labels, and a choice per region."""
+def label_config(space: LabelSpace, *, shapes: str = "mask") -> str:
+    """Labeling configuration: an image, brush (and polygon) or rectangle labels, and a choice per region."""
     view = Tree.Element("View")
     Tree.SubElement(view, "Image", name=IMAGE, value="$image", zoom="true", zoomControl="true")
-    tags = [("BrushLabels", BRUSH), *([("PolygonLabels", POLYGON)] if polygons else [])]
+    tags = [("BrushLabels", BRUSH), *([("PolygonLabels", POLYGON)] if shapes == "polygon" else [])]
+    if shapes == "box":
+        tags = [("RectangleLabels", RECTANGLE)]
     for tag, name in tags:
         group = Tree.SubElement(view, tag, name=name, toName=IMAGE)
         for c in space.classes:
@@ -106,9 +109,16 @@ def make_task(shot: Shot, space: LabelSpace, shapes: str, image_url_prefix: str)
 
 def _results(shot: Shot, item: Item, space: LabelSpace, shapes: str) -> list[dict[str, Any]]:
     """Regions of a finding: one, or one per part of a polygon."""
-    mask = shot.mask(item)
     label = clean(space.name_of(item.class_index(space)))
     number = item.finding.finding
+    if shapes == "box":
+        x0, y0, x1, y1 = (
+            _percent(np.array(shot.box(item)).reshape(2, 2), shot)[0]
+            + _percent(np.array(shot.box(item)).reshape(2, 2), shot)[1]
+        )
+        place = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "rotation": 0}
+        return _region(shot, item, f"f{number}", RECTANGLE, "rectanglelabels", label, place)
+    mask = shot.mask(item)
     if shapes != "polygon" or has_holes(mask):
         value = {"format": "rle", "rle": to_brush(mask)}
         return _region(shot, item, f"f{number}", BRUSH, "brushlabels", label, value)

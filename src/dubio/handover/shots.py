@@ -48,6 +48,12 @@ class Shot:
         mask[y, x] = True
         return mask
 
+    def box(self, item: Item) -> tuple[float, float, float, float]:
+        """Corners of a finding on a box, in pixels of the image."""
+        x0, y0, x1, y1 = item.box()
+        across, down = self.width / item.finding.width, self.height / item.finding.height
+        return x0 * across, y0 * down, x1 * across, y1 * down
+
 
 def shots(run: AuditRun, items: Sequence[Item], *, all_images: bool = False) -> list[Shot]:
     """Images with findings, in order of their ids; with ``all_images`` those without, too.

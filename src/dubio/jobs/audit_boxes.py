@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from dubio.core.boxes import BoxDataset, BoxSample, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import write_json, writing
+from dubio.core.records import Dataset, Sample
 from dubio.core.run import Run
 from dubio.data.boxes import write_boxes
 from dubio.data.images import read_image
+from dubio.data.manifest import NAME, write_manifest
 from dubio.engine.map import Progress, map_ordered, silent
 from dubio.errors.boxes.audit import BoxAuditOptions
 from dubio.errors.boxes.audit import audit_boxes as find_in_boxes
@@ -25,15 +27,13 @@ from dubio.errors.findings import Finding, to_table
 from dubio.errors.reviewed import EVIDENCE, read_reviewed, write_evidence
 from dubio.errors.summary import AuditSummary
 from dubio.errors.verdicts import place_on, read_verdicts, reapply, write_verdicts
+from dubio.handover.audit_run import LABELS
 from dubio.jobs.drawing import SHOWN_IMAGES, drop_old
 from dubio.regions.boxes.matching import match_boxes
 from dubio.regions.boxes.table import box_table
 from dubio.report.audit_page import write_audit_report
 from dubio.report.box_strips import strip_of, whole_of
 from dubio.report.pictures import save_strip
-
-# The labels as they were audited, in one format whatever they came in.
-LABELS = "labels.json"
 
 
 @dataclass
@@ -94,8 +94,8 @@ def audit_boxes(
     known = read_reviewed(reviewed, BOXES) if reviewed else None
     described = {"boxes": dataset.root, "set": dataset.name, "reviewed": reviewed, **asdict(options)}
     run = Run(out, "audit --boxes", described)
-    if dataset.root is not None:
-        run.keep_apart([dataset.root if dataset.root.is_file() else dataset.root / "labels"])
+    if dataset.root is not None and dataset.root.is_dir():
+        run.keep_apart([dataset.root / "labels"])  # its pictures and tables would pass for the data set's
     (run.path / "quarantine.json").unlink(missing_ok=True)
     if not sum(len(v) for v in dataset.labels.values()) and not any(len(p) for p in predictions.values()):
         raise InputError("has neither labelled boxes nor detections", path=dataset.root)
@@ -217,4 +217,7 @@ def _write(
     if faults:
         write_json(run.path / "quarantine.json", faults)
     write_boxes(dataset, run.path / LABELS, "coco")
+    samples = tuple(Sample(s.image_id, s.image, None, s.split, s.domain) for s in dataset)
+    plain = Dataset(dataset.name, dataset.space, samples, root=dataset.root, notes=dataset.notes)
+    write_manifest(run.path / NAME, plain)
     write_audit_report(run.path, findings, summary, dataset, faults)

@@ -17,9 +17,11 @@ from dubio.handover.shots import shots
 if TYPE_CHECKING:
     from dubio.engine.map import Progress
 
-ExportFormat = Literal["masks", "coco", "cvat", "label-studio", "fiftyone", "csv"]
+ExportFormat = Literal["masks", "labels", "coco", "cvat", "label-studio", "fiftyone", "csv"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
-SHAPES = ("mask", "polygon")
+SHAPES = ("mask", "polygon", "box")
+# Corrected copies of the labels; the other formats are for reviewing.
+CORRECTED = ("masks", "labels")
 MARK = "dubio-export.json"
 EXPORTS = "exports.json"
 
@@ -51,22 +53,24 @@ def export_run(
     out: str | Path,
     choice: Choice | None = None,
     *,
-    shapes: Literal["mask", "polygon"] = "mask",
+    shapes: Literal["mask", "polygon", "box"] = "mask",
     all_images: bool = False,
     image_url_prefix: str | None = None,
+    layout: str = "coco",
     progress: Progress | None = None,
 ) -> ExportResult:
     """Write the findings of an audit for people and tools. The data set is only read.
 
     Args:
         run: run folder of ``dubio audit``, or an opened one.
-        to: ``masks``: corrected label masks; ``coco``, ``cvat``, ``label-studio``, ``fiftyone``, ``csv``:
-            findings to review.
+        to: ``masks``: corrected label masks; ``labels``: corrected boxes; ``coco``, ``cvat``,
+            ``label-studio``, ``fiftyone``, ``csv``: findings to review.
         out: folder; new, empty or of an earlier export of the same findings to the same format.
-        choice: which findings; ``None``: the accepted ones for masks, else all but the rejected.
-        shapes: regions as masks or as polygons (COCO, CVAT, Label Studio).
+        choice: which findings; ``None``: the accepted ones for corrected labels, else all but the rejected.
+        shapes: regions as masks or as polygons (COCO, CVAT, Label Studio); findings on boxes are boxes.
         all_images: also images without findings; for masks, copies of the labels that don't change.
         image_url_prefix: Label Studio's address of the images, without their path.
+        layout: format of corrected boxes: coco, voc, yolo …
         progress: wraps iterables to show progress (corrected masks take a while).
 
     Returns:
@@ -78,10 +82,15 @@ def export_run(
     opened = run if isinstance(run, AuditRun) else open_run(run)
     if to not in FORMATS or shapes not in SHAPES:
         raise InputError(f"unknown format '{to}' or shape '{shapes}'", remedy=f"known: {', '.join(FORMATS)}")
+    if opened.boxes is not None:
+        shapes = "box"
+    if to in CORRECTED and (to == "labels") != (opened.boxes is not None):
+        right = "masks" if opened.boxes is None else "labels"
+        raise InputError(f"can't be exported to '{to}'", path=opened.path, remedy=f"export it to '{right}'")
     choice = choice or Choice()
-    if choice.which is None and to == "masks":
+    if choice.which is None and to in CORRECTED:
         choice = Choice("accepted", choice.min_probability, choice.top, choice.kinds, choice.classes)
-    items = choose_items(opened, choice, drawn=to == "masks")
+    items = choose_items(opened, choice, drawn=to in CORRECTED)
     if not items and not all_images:
         raise InputError(
             f"no finding is {choice.which}" if choice.which not in (None, "all") else "no finding is left",
@@ -91,10 +100,24 @@ def export_run(
     folder = Path(out)
     old = _claim(folder, to, opened.digest)
     with _marked(folder, to, opened.digest, old) as files:
-        details = _write(opened, to, folder, items, files, shapes, all_images, image_url_prefix, progress)
+        if to == "labels":
+            details = _write_labels(opened, folder, items, files, layout)
+        else:
+            details = _write(opened, to, folder, items, files, shapes, all_images, image_url_prefix, progress)
     _remember(opened, to, items)
     images = len({item.finding.image_id for item in items})
     return ExportResult(folder, files, len(items), images, choice.which, details)
+
+
+def _write_labels(
+    run: AuditRun, folder: Path, items: Sequence[Item], files: list[str], layout: str
+) -> dict[str, Any]:
+    from dubio.handover.boxes import write_corrected
+
+    done = write_corrected(run, items, folder, layout)
+    files += done.files
+    names = ("added", "removed", "renamed", "moved", "unchanged", "notes")
+    return {name: getattr(done, name) for name in names}
 
 
 def _remember(run: AuditRun, to: str, items: Sequence[Item]) -> None:

@@ -215,7 +215,7 @@ def _write_page(run: AuditRun) -> None:
 
     quarantine = run.path / "quarantine.json"
     left_out = read_json(quarantine) if quarantine.exists() else {}
-    write_audit_report(run.path, run.findings, _summary(run.path), run.dataset, left_out)
+    write_audit_report(run.path, run.findings, _summary(run.path), run.boxes or run.dataset, left_out)
 
 
 def _summary(path: Path) -> AuditSummary:
