@@ -52,7 +52,7 @@ def test_end_to_end(tmp_path: Path) -> None:
     labels, seen = world(tmp_path)
     found = run("calibrate", "--boxes", labels, "--detections", seen, "--out", tmp_path / "cal", "--json")
     assert found.exit_code == 0, found.output
-    data = json.loads(found.output)
+    data = json.loads(found.stdout)
     corners = data["corners"]["figures"]
     assert corners["as it is"]["ece"] > 0.2
     assert corners[data["corners"]["chosen"]]["ece"] < 0.05

@@ -11,7 +11,9 @@ from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
     from dubio.cli.console import Screen
+    from dubio.core.run import Run
     from dubio.errors.bench.box_truth import BoxTruth
+    from dubio.errors.bench.result import Score
     from dubio.errors.findings import Finding
 
 # what only masks have a use for
@@ -74,27 +76,40 @@ def holds_boxes(folder: Path | None) -> bool:
 
 def score_boxes_list(screen: Screen, options: dict[str, Any]) -> None:
     """Score an audit or another list of boxes."""
-    from dubio.core.files import write_json
     from dubio.core.run import Run
     from dubio.errors.bench.box_scoring import score_boxes
     from dubio.errors.bench.box_truth import read_box_truth
 
     truth = read_box_truth(options["truth"])
     findings = _listed(options)
+    run = None
+    if options["out"] is not None:  # claimed first: a foreign folder is refused before any work
+        run = Run(options["out"], "benchmark score", _plain(options))
     found = score_boxes(
         findings, truth, match_iou=options["match_iou"], draws=options["draws"], seed=options["seed"]
     )
     if found.outside:
         screen.warn(f"{found.outside} findings lie in images that the truth doesn't have; they don't count")
-    written: list[str] = []
-    if options["out"] is not None:
-        origin = {k: v for k, v in options.items() if k not in ("out", "as_json")}
-        run = Run(options["out"], "benchmark score", origin)
-        write_json(run.path / "score.json", found.to_dict())
-        run.finish(average_precision=found.ap.value)
-        written.append(str(run.path / "score.json"))
+    written = [] if run is None else _write(run, found)
     show_score(screen, found)
     screen.result(f"written: {', '.join(written) or 'nothing'}", {"written": written, **found.to_dict()})
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in options.items() if k not in ("out", "as_json")}
+
+
+def _write(run: Run, found: Score) -> list[str]:
+    """Write the score and its curve; returns the paths."""
+    from math import isnan
+
+    from dubio.core.files import write_json, write_text
+
+    rows = [",".join("" if isnan(v) else str(v) for v in row) for row in found.curve_rows()]
+    write_text(run.path / "curve.csv", "\n".join([",".join(found.curve), *rows, ""]))
+    write_json(run.path / "score.json", found.to_dict())
+    run.finish(average_precision=found.ap.value)
+    return [str(run.path / "score.json"), str(run.path / "curve.csv")]
 
 
 def _listed(options: dict[str, Any]) -> list[Finding]:

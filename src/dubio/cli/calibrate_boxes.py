@@ -43,7 +43,7 @@ BOX_NAMES = (
     "boxes", "layout", "images", "detections", "spread", "classes", "confidence_by", "scope", "spread_of",
     "iou", "min_score", "folds", "compare",
 )  # fmt: skip
-_CORNERS = ("ece", "published_ece", "nll", "crps", "coverage_90", "sharpness", "urmse")
+_CORNERS = ("ece", "published_ece", "nll", "crps", "coverage_90")
 
 
 def calibrate_detector(options: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def _report(screen: Screen, result: BoxCalibrateResult) -> None:
     for part, columns, heads in (
         ("confidence", ("ece", "d_ece", "brier", "nll"), ("ECE", "D-ECE", "Brier", "NLL")),
         ("classes", ("accuracy", "ece", "sce", "brier", "nll"), ("accuracy", "ECE", "SCE", "Brier", "NLL")),
-        ("corners", _CORNERS, ("ECE", "ECE, normal", "NLL", "CRPS", "cover 90", "sigma", "URMSE")),
+        ("corners", _CORNERS, ("ECE", "ECE, normal", "NLL", "CRPS", "in 90 %")),
     ):
         found = summary[part]
         rows = [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dubio.cli.console import Screen, command_errors
+
+if TYPE_CHECKING:
+    from dubio.jobs.demo_boxes import BoxDemo
 
 
 @click.command()
@@ -23,10 +26,10 @@ from dubio.cli.console import Screen, command_errors
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @command_errors
 def command(**options: Any) -> None:
-    """Render street scenes, plant label errors into their labels, and find them again.
+    """Render street scenes, plant errors into their masks and boxes, and find them again.
 
-    Nothing is downloaded: the scenes are drawn here, and the network comes with dubio. Ends in a report
-    that opens in the browser, and says how many of the planted errors were found.
+    Nothing is downloaded: the scenes are drawn here, and the networks come with dubio. Ends in two reports,
+    of which that on masks opens in the browser, and says how many of the planted errors were found.
     """
     from dubio.jobs.demo import demo
 
@@ -49,6 +52,7 @@ def command(**options: Any) -> None:
         ("ranking", "precision", "recall", "average precision"),
         rows,
     )
+    _show_boxes(screen, result.boxes)
     met = sum(h > 0 for h in score.hits)
     screen.say(
         f"{result.n_scenes} scenes, {n} planted errors; {met} are in the list of {score.n_listed}, "
@@ -56,7 +60,7 @@ def command(**options: Any) -> None:
     )
     report = result.audit.report
     screen.result(
-        f"report: {report}",
+        f"report on masks: {report}\nreport on boxes: {result.boxes.audit.report}",
         {
             "report": str(report),
             "scenes": result.n_scenes,
@@ -69,8 +73,29 @@ def command(**options: Any) -> None:
                 name: {"precision": s.precision, "recall": s.recall, "average_precision": s.ap}
                 for name, s in result.baselines.items()
             },
+            "boxes": {
+                "report": str(result.boxes.audit.report),
+                "planted": result.boxes.score.errors,
+                "average_precision": result.boxes.score.ap.value,
+                "recall_of_list": result.boxes.score.recall.value,
+                "baselines": {name: s.ap.value for name, s in result.boxes.baselines.items()},
+            },
             "seconds": round(seconds, 1),
         },
     )
     if options["open_page"] and not options["as_json"]:
         click.launch(report.resolve().as_uri())
+
+
+def _show_boxes(screen: Screen, boxes: BoxDemo) -> None:
+    """The table of the boxes: precision and recall at as many places as there are errors."""
+    rows = []
+    for name, found in {"dubio": boxes.score, **boxes.baselines}.items():
+        top = found.at_errors
+        precision, recall = (top.precision.value, top.recall.value) if top else (None, None)
+        rows.append((name, precision, recall, found.ap.value))
+    screen.table(
+        f"Boxes: the first {boxes.score.errors} places, for {boxes.score.errors} planted errors",
+        ("ranking", "precision", "recall", "average precision"),
+        rows,
+    )

@@ -18,6 +18,8 @@ COMMANDS = {
     "import": ("import_", "Read verdicts on findings back from files and annotation tools."),
     "predict": ("predict", "Run a model: region table and uncertainty maps, or scores."),
     "train": ("train", "Train a model."),
+    "validate": ("validate", "What does this detector find, and are its uncertainties true?"),
+    "decodings": ("decodings", "Compare the ways to decode a detector's localisation uncertainty."),
 }
 
 

@@ -62,7 +62,7 @@ _TRAINING = (
     click.option("--weight-decay", type=float, default=0.01, show_default=True, help="AdamW's weight decay."),
     click.option("--warmup", type=_SHARE, default=0.05, show_default=True,
                  help="Share of steps with rising rate."),
-    click.option("--variance-warmup", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+    click.option("--variance-warmup", type=click.FloatRange(0, 1), default=0.0, show_default=True,
                  help="Share of steps in which variances don't touch the boxes."),
     click.option("--box-weight", type=float, default=1.0, show_default=True,
                  help="Weight of the boxes' loss beside that of the classes."),

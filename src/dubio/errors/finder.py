@@ -2,89 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dubio.core.seeds import derive_seed
 from dubio.engine.map import map_ordered
-from dubio.errors.context import ClassContext, class_context
-from dubio.errors.feature_names import FEATURES
+from dubio.errors.found import Found, Interval, part_of
+from dubio.errors.judge import Judge
+from dubio.errors.kind_shares import KindEvidence
+from dubio.errors.kinds import KindHead
 from dubio.errors.odds import expit, platt
-from dubio.errors.prior import Evidence, error_probability, expected_errors
-from dubio.errors.quality import Quality, measure
-from dubio.errors.reviewed import Reviewed, place_verdicts, row_weight, wrong_rows
-from dubio.errors.store import ImageWork
-from dubio.regions.boosting import BoostedTrees
+from dubio.errors.prior import Evidence, error_probability
+from dubio.errors.quality import measure
+from dubio.errors.reviewed import Reviewed, place_verdicts
+from dubio.errors.rows import (
+    Rows,
+    from_reviewed,
+    given_rows,
+    groups,
+    image_folds,
+    learn_rows,
+    representatives,
+    stack,
+)
+from dubio.errors.traits import Score, Traits, Work, traits_of
 
+__all__ = ["Found", "Interval", "find", "image_folds", "rank_by", "representatives"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Interval = tuple[float, float, float]
+Flags = npt.NDArray[np.bool_]
 # Probability of a place that a reviewer found wrong (and one minus it, of one found fine).
 CERTAIN = 0.99
 # Fewer planted errors among the candidates, or fewer images, teach nothing.
 MIN_POSITIVES, MIN_IMAGES = 25, 3
-
-
-@dataclass
-class Found:
-    """Places of the given labels with their probability, in order of images and candidates.
-
-    Attributes:
-        image: ``(n,)`` position of the image in the list given.
-        candidate: ``(n,)`` position of the place's best candidate within the image.
-        score: ``(n,)`` the classifier's calibrated probability of a planted error.
-        probability: ``(n,)`` probability of an error in the given labels.
-        odds: ``(n,)`` likelihood ratio of an error against all places.
-        evidence: what the share of errors is estimated from; ``None`` if nothing is calibrated.
-        quality: measured on planted errors; ``None`` for the label-free ranking.
-        note: why the label-free ranking was used, or empty.
-        verdict: ``(n,)`` int8: 1 found wrong by a reviewer before, -1 found fine, 0 not judged.
-    """
-
-    image: Ints
-    candidate: Ints
-    score: Floats
-    probability: Floats
-    odds: Floats
-    evidence: Evidence | None
-    quality: Quality | None
-    note: str = ""
-    verdict: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
-
-    def __post_init__(self) -> None:
-        if len(self.verdict) != len(self.image):
-            self.verdict = np.zeros(len(self.image), np.int8)
-
-    def expected(self, chosen: npt.NDArray[np.bool_] | None = None, *, seed: int = 0) -> Interval:
-        """Expected number of errors among the chosen places (default: all) with a 90 % interval.
-
-        Raises:
-            ValueError: nothing is calibrated.
-        """
-        if self.evidence is None:
-            raise ValueError("the ranking is not calibrated")
-        mine = np.ones(len(self.image), bool) if chosen is None else chosen
-        return expected_errors(
-            self.odds[mine], self.image[mine], self.evidence, seed=seed, verdict=self.verdict[mine]
-        )
-
-
-@dataclass
-class _Rows:
-    """Rows of features with their image and place; ``y`` is 1 wrong, 0 fine, -1 neither."""
-
-    x: Floats
-    image: Ints
-    group: Ints
-    y: npt.NDArray[np.int8]
-    weight: Floats
+_TINY = 1e-12
+# Thresholds at which the share of a kind may be read off.
+_KIND_BINS = 200
 
 
 def find(
-    works: list[ImageWork],
+    works: Sequence[Work],
     *,
     folds: int = 5,
     seed: int = 0,
@@ -95,7 +55,7 @@ def find(
     """Score all places of the given labels, each by a model that never saw its image.
 
     Args:
-        works: the images' candidates.
+        works: the images' candidates, of masks or of boxes.
         folds: number of parts for cross-fitting; an image's part depends on its id and the seed.
         seed: seed.
         error_rate: errors per label region to assume; ``None`` estimates it.
@@ -105,47 +65,65 @@ def find(
     Returns:
         The places; by a label-free ranking if there is too little to learn from.
     """
+    traits = traits_of(works)
     decided = [dict[int, bool]() for _ in works] if reviewed is None else place_verdicts(reviewed, works)
-    context = class_context(works)
-    given = _given_rows(works, context)
-    learn = _learn_rows(works, context, decided)
+    context = None if traits.context is None else traits.context(works)
+    given = given_rows(works, traits, context)
+    learn = learn_rows(works, traits, context, decided)
     fold = image_folds([w.image_id for w in works], min(folds, len(works)), seed) if works else given.image
     if not _teachable(learn, fold, len(works)):
         return _label_free(works, int((learn.y == 1).sum()))
-    extra = _reviewed_rows(reviewed, works, context, float((learn.y == 1).sum()))
-    z_given, z_learn = _cross_fit(given, learn, extra, fold, seed, workers)
-    best = representatives(z_learn, learn.group)
+    extra = from_reviewed(reviewed, works, traits, context, float((learn.y == 1).sum()))
+    fitted = _cross_fit(given, learn, extra, fold, seed, workers, traits)
+    best = representatives(fitted.z_learn, learn.group)
     best = best[learn.y[best] >= 0]
     wrong, weight = learn.y[best] == 1, learn.weight[best]
-    a, b = platt(z_learn[best], wrong, weight)
+    a, b = platt(fitted.z_learn[best], wrong, weight)
     share = float(weight[wrong].sum() / weight.sum())
-    kept = representatives(z_given, given.group)
-    score = expit(a * z_given[kept] + b)
-    known = best[wrong]
+    kept = representatives(fitted.z_given, given.group)
+    score = expit(a * fitted.z_given[kept] + b)
     first = np.searchsorted(given.image, np.arange(len(works)))
     verdict = _verdicts(works, given, kept, first, decided)
-    evidence = Evidence.collect(
-        z_learn[known], learn.image[known], z_given[kept], given.image[kept], len(works), verdict=verdict
-    )
-    if error_rate is not None:
-        regions = sum(int(w.regions.sum()) for w in works)
-        evidence = replace(evidence, fixed=min(error_rate * regions / max(len(score), 1), 1.0))
     odds = score / (1 - score) * (1 - share) / share
-    p = error_probability(odds, evidence.share())
+    regions = sum(w.n_regions for w in works)
+    fixed = None if error_rate is None else min(error_rate * regions / max(len(score), 1), 1.0)
+    learned = expit(a * fitted.z_learn[best] + b)
+    scores = _Scores(
+        part_of(given.image[kept]), part_of(learn.image[best]), fitted.z_given[kept], fitted.z_learn[best],
+        int(part_of(np.arange(len(works))).max()) + 1, verdict,
+    )  # fmt: skip
+    kinds, kinds_learned = fitted.kinds(given, kept, fold), fitted.kinds(learn, best, fold)
+    evidence: Evidence | KindEvidence
+    if traits.calls:
+        shares = _planted_shares(learn, best, wrong, len(traits.calls))
+        kinds = _guilty(traits, given.x[kept], kinds)
+        ratio = kinds / shares
+        odds = odds[:, None] * ratio
+        evidence = scores.by_kind(wrong, ratio, kinds_learned / shares, learn.kind[best])
+        evidence = evidence if fixed is None else evidence.assume(fixed)
+        p = error_probability(odds, evidence.share())
+        kinds = _posterior(odds * evidence.share(), kinds)
+    else:
+        evidence = replace(scores.evidence(wrong), fixed=fixed)
+        p = error_probability(odds, evidence.share())
     # what a person has seen is as good as known
     p[verdict > 0], p[verdict < 0] = CERTAIN, 1 - CERTAIN
+    quality = measure(
+        learned, wrong, weight, learn.x[best], works, kind=learn.kind[best], kinds=kinds_learned
+    )
     return Found(
-        given.image[kept], kept - first[given.image[kept]], score, p, odds, evidence,
-        measure(expit(a * z_learn[best] + b), wrong, weight, learn.x[best], works),
-        verdict=verdict,
+        given.image[kept], kept - first[given.image[kept]], score, p, odds, evidence, quality,
+        verdict=verdict, kinds=kinds, calls=traits.calls,
     )  # fmt: skip
 
 
 def _verdicts(
-    works: list[ImageWork], given: _Rows, kept: Ints, first: Ints, decided: list[dict[int, bool]]
+    works: Sequence[Work], given: Rows, kept: Ints, first: Ints, decided: list[dict[int, bool]]
 ) -> npt.NDArray[np.int8]:
     """1 accepted, -1 rejected, 0 not judged, per kept place."""
     out = np.zeros(len(kept), np.int8)
+    if not any(decided):
+        return out
     for n, row in enumerate(kept):
         image = int(given.image[row])
         verdict = decided[image].get(int(works[image].places.group[row - first[image]]))
@@ -153,134 +131,150 @@ def _verdicts(
     return out
 
 
-def _given_rows(works: list[ImageWork], context: ClassContext) -> _Rows:
-    x = _stack([w.places.x for w in works])
-    image = np.repeat(np.arange(len(works)), [len(w.places.x) for w in works])
-    group = _groups(works, [w.places.group for w in works])
-    nothing = np.full(len(x), -1, np.int8)
-    return _Rows(np.column_stack([x, context.rows(x)]), image, group, nothing, np.ones(len(x)))
+@dataclass(frozen=True)
+class _Scores:
+    """Log odds of places as given and of planted ones, with their part of the evidence."""
+
+    part: Ints
+    part_learned: Ints
+    z: Floats
+    z_learned: Floats
+    parts: int
+    verdict: npt.NDArray[np.int8]
+
+    def evidence(self, wrong: Flags, **options: Any) -> Evidence:
+        """Of these errors."""
+        return Evidence.collect(
+            self.z_learned[wrong], self.part_learned[wrong], self.z, self.part, self.parts,
+            verdict=self.verdict, **options,
+        )  # fmt: skip
+
+    def by_kind(
+        self, wrong: Flags, ratio: Floats, ratio_learned: Floats, kind: npt.NDArray[np.int8]
+    ) -> KindEvidence:
+        """Of each kind by itself; verdicts count for the kind that a place looks like."""
+        found = []
+        looks = ratio.argmax(1)
+        for k in range(ratio.shape[1]):
+            mine = replace(
+                self,
+                z=self.z + np.log(np.maximum(ratio[:, k], _TINY)),
+                z_learned=self.z_learned + np.log(np.maximum(ratio_learned[:, k], _TINY)),
+                verdict=np.where(looks == k, self.verdict, 0).astype(np.int8),
+            )
+            found.append(mine.evidence(wrong & (kind == k), bins=_KIND_BINS, of_known=True))
+        return KindEvidence(tuple(found))
 
 
-def _learn_rows(works: list[ImageWork], context: ClassContext, decided: list[dict[int, bool]]) -> _Rows:
-    """Rows of the planted copies; places whose label was found wrong don't pass for good ones."""
-    x = _stack([w.planting.x for w in works])
-    marks = []
-    for work, known in zip(works, decided, strict=True):
-        y = work.planting.y.copy()
-        if any(known.values()):
-            y[(y == 0) & wrong_rows(work, known)] = -1
-        marks.append(y)
-    weights = [w.planting.weight for w in works]
-    return _Rows(
-        np.column_stack([x, context.rows(x)]),
-        np.repeat(np.arange(len(works)), [len(w.planting.x) for w in works]),
-        _groups(works, [w.planting.group for w in works]),
-        np.concatenate(marks) if works else np.zeros(0, np.int8),
-        np.concatenate(weights).astype(np.float64) if works else np.zeros(0),
-    )
+def _planted_shares(learn: Rows, best: Ints, wrong: Flags, n: int) -> Floats:
+    """Share of each kind among the planted errors, ``(K,)``; never 0."""
+    kind, weight = learn.kind[best][wrong], learn.weight[best][wrong]
+    total = np.bincount(kind[kind >= 0], weights=weight[kind >= 0], minlength=n)
+    return np.asarray(np.maximum(total / max(total.sum(), _TINY), 1e-6))
 
 
-def _reviewed_rows(
-    reviewed: Reviewed | None, works: list[ImageWork], context: ClassContext, planted: float
-) -> _Rows | None:
-    """Rows of judged regions; those of images that are not in this audit belong to image -1."""
-    if reviewed is None:
-        return None
-    told = np.isfinite(reviewed.x[:, FEATURES.index("given")])
-    classes = len(context.p)
-    for name in ("given", "proposed"):
-        told &= np.nan_to_num(reviewed.x[:, FEATURES.index(name)]) < classes
-    if not told.any():
-        return None
-    x = reviewed.x[told].astype(np.float64)
-    number = {w.image_id: n for n, w in enumerate(works)}
-    image = np.array([number.get(name, -1) for name in np.array(reviewed.image_id)[told]], np.int64)
-    y = reviewed.accepted[told].astype(np.int8)
-    weight = np.full(len(x), row_weight(len(x), planted))
-    return _Rows(np.column_stack([x, context.rows(x)]), image, np.arange(len(x)), y, weight)
+def _posterior(expected: Floats, kinds: Floats) -> Floats:
+    """Probability of each kind as likely as it is in this data set; as planted, where none is likely."""
+    total, planted = expected.sum(1, keepdims=True), kinds.sum(1, keepdims=True)
+    found = np.where(total > 0, expected / np.maximum(total, _TINY**2), kinds / np.maximum(planted, _TINY**2))
+    return np.asarray(found)
 
 
-def _teachable(learn: _Rows, fold: Ints, n_images: int) -> bool:
+def _guilty(traits: Traits, x: npt.NDArray[Any], kinds: Floats) -> Floats:
+    """Kinds without those that would be no error there; rows may add up to less than 1."""
+    return kinds if traits.excused is None else kinds * ~traits.excused(x)
+
+
+def _teachable(learn: Rows, fold: Ints, n_images: int) -> bool:
     if n_images < MIN_IMAGES or (learn.y == 1).sum() < MIN_POSITIVES:
         return False
     others = ((fold[learn.image] != k) & (learn.y >= 0) for k in np.unique(fold))
     return all(len(np.unique(learn.y[rows])) == 2 for rows in others)
 
 
-def _cross_fit(
-    given: _Rows, learn: _Rows, extra: _Rows | None, fold: Ints, seed: int, workers: int | None
-) -> tuple[Floats, Floats]:
-    """Log odds of the given and of the planted rows, by models that saw neither's image."""
-    z_given, z_learn = np.full(len(given.x), np.nan), np.full(len(learn.x), np.nan)
+class _Fitted:
+    """Cross-fitted log odds, and the heads that tell kinds apart, by fold."""
 
-    def fit(k: int) -> BoostedTrees:
-        rows = (fold[learn.image] != k) & (learn.y >= 0)
+    def __init__(self, n_given: int, n_learn: int, traits: Traits) -> None:
+        self.z_given, self.z_learn = np.full(n_given, np.nan), np.full(n_learn, np.nan)
+        self.heads: dict[int, KindHead] = {}
+        self.traits = traits
+
+    def kinds(self, rows: Rows, chosen: Ints, fold: Ints) -> Floats:
+        """Probability of each kind of some rows, by heads that didn't see their images."""
+        out = np.zeros((len(chosen), len(self.traits.calls)))
+        part = fold[rows.image[chosen]]
+        for k, head in self.heads.items():
+            mine = part == k
+            if mine.any():
+                out[mine] = head.predict(rows.x, chosen[mine])
+        return out
+
+
+def _cross_fit(
+    given: Rows,
+    learn: Rows,
+    extra: Rows | None,
+    fold: Ints,
+    seed: int,
+    workers: int | None,
+    traits: Traits,
+) -> _Fitted:
+    """Log odds of the given and of the planted rows, by models that saw neither's image."""
+    out = _Fitted(len(given.x), len(learn.x), traits)
+
+    def fit(k: int) -> tuple[Judge, KindHead]:
+        rows = np.flatnonzero((fold[learn.image] != k) & (learn.y >= 0))
         x, y, weight = learn.x[rows], learn.y[rows], learn.weight[rows]
         if extra is not None:
             other = (extra.image < 0) | (fold[extra.image] != k)
             x, y = np.concatenate([x, extra.x[other]]), np.concatenate([y, extra.y[other]])
             weight = np.concatenate([weight, extra.weight[other]])
-        return BoostedTrees(seed=seed % 2**31).fit(x, y, weight)
+        model = Judge(traits, seed % 2**31).fit(x, y, weight)
+        return model, KindHead(traits, seed % 2**31).fit(learn, rows)
 
     parts = [int(k) for k in np.unique(fold)]
-    for k, model in zip(parts, map_ordered(fit, parts, workers=workers), strict=True):
-        here, mine = fold[given.image] == k, fold[learn.image] == k
-        z_given[here], z_learn[mine] = model.decision(given.x[here]), model.decision(learn.x[mine])
-    return z_given, z_learn
+    for k, (model, head) in zip(parts, map_ordered(fit, parts, workers=workers), strict=True):
+        here, mine = np.flatnonzero(fold[given.image] == k), np.flatnonzero(fold[learn.image] == k)
+        out.z_given[here] = model.decision(given.x, here)
+        out.z_learn[mine] = model.decision(learn.x, mine)
+        if traits.calls:
+            out.heads[k] = head
+    return out
 
 
-def image_folds(image_ids: list[str], folds: int, seed: int) -> Ints:
-    """Part of each image, ``0 … folds - 1``, balanced in size, by hash of id and seed.
-
-    >>> sorted(image_folds(["a", "b", "c", "d"], 2, 0).tolist())
-    [0, 0, 1, 1]
-    """
-    order = sorted(range(len(image_ids)), key=lambda i: derive_seed(seed, image_ids[i], "fold"))
-    part = np.zeros(len(image_ids), np.int64)
-    part[order] = np.arange(len(image_ids)) % folds
-    return part
-
-
-def representatives(z: Floats, group: Ints) -> Ints:
-    """Position of the highest value of each group, ascending."""
-    order = np.lexsort((z, group))
-    last = np.append(group[order][1:] != group[order][:-1], True) if len(group) else np.zeros(0, bool)
-    return np.sort(order[last])
-
-
-def _stack(parts: list[npt.NDArray[np.float32]]) -> Floats:
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, len(FEATURES)))
-
-
-def _groups(works: list[ImageWork], parts: list[npt.NDArray[np.int32]]) -> Ints:
-    shifted, base = [], 0
-    for part in parts:
-        shifted.append(part.astype(np.int64) + base)
-        base += int(part.max(initial=-1)) + 1
-    return np.concatenate(shifted) if works else np.zeros(0, np.int64)
-
-
-def _label_free(works: list[ImageWork], positives: int) -> Found:
+def _label_free(works: Sequence[Work], positives: int) -> Found:
+    traits = traits_of(works)
     note = (
         f"too little to learn from ({len(works)} images, {positives} planted errors among the candidates): "
-        "places are ranked by one minus the mean probability of the given label, which is not a calibrated "
-        "probability of an error"
+        f"places are ranked by {traits.free_words}, which is not a calibrated probability of an error"
     )
-    return rank_by(works, lambda x: 1 - x[:, FEATURES.index("p_given")], note)
+    return rank_by(works, traits.free, note)
 
 
-def rank_by(works: list[ImageWork], score: Callable[[Floats], Floats], note: str = "") -> Found:
+def rank_by(works: Sequence[Work], score: Score, note: str = "") -> Found:
     """Rank places by a simple score of their features, clipped to 0 … 1; a baseline, not calibrated.
 
     Args:
         works: the images' candidates.
-        score: from features ``(n, len(FEATURES))`` to ``(n,)``, high = suspect.
+        score: from features ``(n, F)`` to ``(n,)``, high = suspect, or to ``(n, K)`` by kind: then the
+            highest counts.
         note: goes into the result.
     """
-    given = _stack([w.places.x for w in works])
+    traits = traits_of(works)
+    given = stack([w.places.x for w in works], traits).astype(np.float64)
     image = np.repeat(np.arange(len(works)), [len(w.places.x) for w in works])
     values = np.nan_to_num(score(given), nan=0.0)
-    kept = representatives(values, _groups(works, [w.places.group for w in works]))
+    kinds = np.zeros((len(values), 0))
+    if values.ndim == 2:
+        values = _guilty(traits, given, values)
+        total = values.sum(1, keepdims=True)
+        kinds = np.divide(values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0)
+        values = values.max(1, initial=0.0)
+    kept = representatives(values, groups([w.places.group for w in works]))
     first = np.searchsorted(image, np.arange(len(works)))
     s = np.clip(values[kept], 0, 1)
-    return Found(image[kept], kept - first[image[kept]], s, s, np.full(len(s), np.nan), None, None, note)
+    return Found(
+        image[kept], kept - first[image[kept]], s, s, np.full(len(s), np.nan), None, None, note,
+        kinds=kinds[kept], calls=traits.calls if kinds.shape[1] else (),
+    )  # fmt: skip

@@ -1,31 +1,38 @@
 """Findings: the ranked list of suspected label errors, and its table.
 
-One row per finding (format 1):
+One row per finding (format 2; format 1 lacks the columns of boxes):
 
 ===================  ==================================================================
 ``finding``          number, 1 = most probable
 ``image_id``         image
-``kind``             ``missing``, ``wrong_class``, ``spurious`` or ``outline``
+``kind``             ``missing``, ``wrong_class``, ``spurious`` or ``outline``; for boxes ``missing``,
+                     ``wrong_class``, ``spurious``, ``location`` or ``duplicate``
 ``given proposed``   class names: what the label says, what the model says
-``given_index …``    their indices in the label space
+``given_index …``    their indices in the label space; -1 and no name: nothing is labelled (or seen)
 ``probability``      probability that this is an error
 ``score``            the finder's probability at the error rate it learned with
 ``x0 y0 x1 y1``      box in pixels, right and bottom exclusive
 ``size``             pixels
-``runs``             the region: start in the flattened image and length, alternating
+``runs``             the region: start in the flattened image and length, alternating; none for boxes
 ``height width``     size of the label
 ``p_given``          mean probability that the model gives to the label there
 ``p_proposed``       … and to the proposed class
 ``reason``           the reason in words
 ``picture``          path of the picture below the run folder
 ``verdict``          ``accepted``, ``rejected`` or null
+``given_box``        boxes: the labelled box ``x0, y0, x1, y1`` in pixels, as numbers with decimals, or null
+``proposed_box``     … the box that the model sees, or null
+``label``            … position of the labelled box in its image, from 0; -1: none
+``box_id``           … its name in the file of labels, or null
+``kinds``            probability of an error of each kind, as a map; they add up to ``probability``
 ===================  ==================================================================
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -35,15 +42,21 @@ import pyarrow as pa
 from dubio.core.labelspace import LabelSpace
 from dubio.errors.feature_names import FEATURES
 
-FORMAT = 1
-FindingKind = Literal["missing", "wrong_class", "spurious", "outline"]
-KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+FORMAT = 2
+MaskKind = Literal["missing", "wrong_class", "spurious", "outline"]
+BoxKind = Literal["missing", "spurious", "wrong_class", "location", "duplicate"]
+FindingKind = MaskKind | BoxKind
+KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
+BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 TITLES: dict[str, str] = {
     "missing": "missing object",
     "wrong_class": "wrong class",
     "spurious": "spurious label",
     "outline": "bad outline",
+    "location": "bad location",
+    "duplicate": "labelled twice",
 }
+Box = tuple[float, float, float, float]
 # A candidate that covers more than this share of a component stands for the whole of it.
 _WHOLE = 0.5
 # A label region that the model confirms on more than this share exists: its outline is in doubt.
@@ -76,16 +89,30 @@ class Finding:
     reason: str
     picture: str | None = None
     verdict: str | None = None
+    given_box: Box | None = None
+    proposed_box: Box | None = None
+    label: int = -1
+    box_id: str | None = None
+    kinds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_box(self) -> bool:
+        """Whether it is about a box, not a region of a mask."""
+        return self.given_box is not None or self.proposed_box is not None
 
     def mask(self) -> npt.NDArray[np.bool_]:
-        """The region as ``(H, W)`` truth values."""
+        """The region as ``(H, W)`` truth values; of a box, the pixels that it touches."""
+        if self.is_box:
+            inside = np.zeros((self.height, self.width), bool)
+            inside[self.y0 : self.y1, self.x0 : self.x1] = True
+            return inside
         flat = np.zeros(self.height * self.width, bool)
         for start, length in self.runs.reshape(-1, 2):
             flat[start : start + length] = True
         return flat.reshape(self.height, self.width)
 
 
-def kind_of(features: npt.NDArray[Any]) -> FindingKind:
+def kind_of(features: npt.NDArray[Any]) -> MaskKind:
     """Kind of error that a candidate would be, from its relation to the components it meets.
 
     What covers most of a label component and most of a predicted one is a wrong class; of a label
@@ -154,6 +181,11 @@ def schema(space: LabelSpace) -> pa.Schema:
         "reason": pa.string(),
         "picture": pa.string(),
         "verdict": pa.string(),
+        "given_box": pa.list_(pa.float64()),
+        "proposed_box": pa.list_(pa.float64()),
+        "label": pa.int32(),
+        "box_id": pa.string(),
+        "kinds": pa.map_(pa.string(), pa.float64()),
         **dict.fromkeys(integers, pa.int32()),
         **dict.fromkeys(("probability", "score", "p_given", "p_proposed"), pa.float64()),
     }
@@ -164,15 +196,23 @@ def schema(space: LabelSpace) -> pa.Schema:
 def to_table(findings: list[Finding], space: LabelSpace) -> pa.Table:
     """Findings as an Arrow table."""
     kept = schema(space)
-    columns = [pa.array([getattr(f, field.name) for f in findings], field.type) for field in kept]
+    columns = []
+    for column in kept:
+        values = [getattr(f, column.name) for f in findings]
+        if column.name == "kinds":
+            values = [list(v.items()) for v in values]
+        columns.append(pa.array(values, column.type))
     return pa.Table.from_arrays(columns, schema=kept)
 
 
 def from_table(table: pa.Table) -> list[Finding]:
-    """The inverse of :func:`to_table`."""
+    """The inverse of :func:`to_table`; tables of format 1 lack the columns of boxes."""
     rows = table.to_pylist()
     for row in rows:
         row["runs"] = np.array(row["runs"], np.int32)
+        row["kinds"] = dict(row.get("kinds") or ())
+        for name in ("given_box", "proposed_box"):
+            row[name] = tuple(row[name]) if row.get(name) is not None else None
     return [Finding(**row) for row in rows]
 
 

@@ -8,7 +8,8 @@ The table ``images.parquet`` (format 1), most suspect image first:
                      than like the others; below, it is half the probability that a region or a slip
                      of a few pixels is wrong
 ``fault``            probability of a fault of the whole label; null if nothing was learned
-``fault_kind``       ``unlabelled``, ``shifted``, ``mirrored`` or ``renamed``: what it looks like
+``fault_kind``       what it looks like: ``unlabelled``, ``shifted``, ``mirrored``, ``renamed``; of boxes also
+                     ``class_unlabelled``
 ``expected_errors``  expected number of wrong regions
 ``disagree``         share of pixels where model and label differ
 ``doubt``            one minus the mean probability of the label
@@ -35,8 +36,7 @@ from dubio.errors.finder import Found, image_folds
 from dubio.errors.findings import Finding
 from dubio.errors.odds import expit, platt
 from dubio.errors.prior import Evidence, error_probability
-from dubio.errors.store import ImageWork
-from dubio.errors.whole_image import FAULTS, FEATURES
+from dubio.errors.traits import Work, traits_of
 from dubio.regions.boosting import BoostedTrees
 
 Floats = npt.NDArray[np.float64]
@@ -53,12 +53,6 @@ _LIKE = 0.5
 _LEVELS = (0.5, 0.7, 0.8, 0.9)
 # From this probability on a fault of the whole label is said in words.
 SHOWN_FAULT = 0.2
-_LOOKS = {
-    "unlabelled": "most objects look unlabelled",
-    "shifted": "the label looks shifted against its image",
-    "mirrored": "the label looks like that of another or a mirrored image",
-    "renamed": "classes look exchanged",
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class ImageScores:
     Attributes:
         score: ``(n,)`` suspicion: 0.5 … 1 faults of the whole, below half the probability of another error.
         fault: ``(n,)`` probability of a whole-image fault; NaN if nothing was learned.
-        kind: ``(n,)`` position in :data:`FAULTS` of the fault that it looks most like.
+        kind: ``(n,)`` position in the faults of the fault that it looks most like.
         expected: ``(n,)`` expected number of wrong regions; NaN where probabilities aren't calibrated.
         quality: AUROC and average precision on planted faults in unseen images; empty if not learned.
     """
@@ -80,7 +74,7 @@ class ImageScores:
     quality: dict[str, float]
 
 
-def score_images(works: Sequence[ImageWork], found: Found, *, folds: int = 5, seed: int = 0) -> ImageScores:
+def score_images(works: Sequence[Work], found: Found, *, folds: int = 5, seed: int = 0) -> ImageScores:
     """Score the labels of whole images.
 
     Each image's fault probability comes from a classifier that learned from faulty copies of the other
@@ -104,13 +98,14 @@ def score_images(works: Sequence[ImageWork], found: Found, *, folds: int = 5, se
     score = np.where(np.nan_to_num(like) >= _LIKE, _LIKE + (1 - _LIKE) * like, _LIKE * other)
     if found.evidence is None:
         # nothing is calibrated: the mean doubt ranks images, as the label-free ranking does regions
-        score = np.array([np.nan_to_num(w.whole.x[FEATURES.index("doubt")]) for w in works])
+        doubt = traits_of(works).whole.features.index("doubt")
+        score = np.array([np.nan_to_num(w.whole.x[doubt]) for w in works])
         expected = np.full(n, np.nan)
     return ImageScores(score, fault, kind, expected, quality)
 
 
 def _faults(
-    works: Sequence[ImageWork], folds: int, seed: int
+    works: Sequence[Work], folds: int, seed: int
 ) -> tuple[Floats, Floats, npt.NDArray[np.int64], dict[str, float]]:
     """Score of a planted fault, probability of a real one, kind that it looks like, quality."""
     n = len(works)
@@ -128,7 +123,7 @@ def _faults(
     image = np.concatenate([np.arange(n), owner])
     # the copies of an image weigh together what its own label weighs
     weight = np.where(y, 1 / np.maximum(np.bincount(owner, minlength=n)[image], 1), 1.0)
-    z, looks = np.zeros(len(x)), np.zeros((n, len(FAULTS)))
+    z, looks = np.zeros(len(x)), np.zeros((n, len(traits_of(works).whole.faults)))
     for k in np.unique(fold):
         learn, mine = fold[image] != k, fold[image] == k
         model = _trees(seed).fit(x[learn], y[learn], weight[learn])
@@ -164,11 +159,13 @@ def _quality(score: Floats, y: npt.NDArray[np.bool_], weight: Floats) -> dict[st
     }
 
 
-def image_table(works: Sequence[ImageWork], scores: ImageScores, findings: Sequence[Finding]) -> pa.Table:
+def image_table(works: Sequence[Work], scores: ImageScores, findings: Sequence[Finding]) -> pa.Table:
     """The table of images (see the module), most suspect first; ties by image id."""
     listed = Counter(f.image_id for f in findings)
     order = sorted(range(len(works)), key=lambda i: (-scores.score[i], works[i].image_id))
     rows: list[dict[str, Any]] = []
+    known = traits_of(works).whole
+    faults, disagree, doubt = list(known.faults), *map(known.features.index, ("disagree", "doubt"))
     for i in order:
         work = works[i]
         fault, expected = float(scores.fault[i]), float(scores.expected[i])
@@ -177,10 +174,10 @@ def image_table(works: Sequence[ImageWork], scores: ImageScores, findings: Seque
                 "image_id": work.image_id,
                 "score": float(scores.score[i]),
                 "fault": fault if np.isfinite(fault) else None,
-                "fault_kind": FAULTS[int(scores.kind[i])] if np.isfinite(fault) else None,
+                "fault_kind": faults[int(scores.kind[i])] if np.isfinite(fault) else None,
                 "expected_errors": expected if np.isfinite(expected) else None,
-                "disagree": float(work.whole.x[FEATURES.index("disagree")]),
-                "doubt": float(work.whole.x[FEATURES.index("doubt")]),
+                "disagree": float(work.whole.x[disagree]),
+                "doubt": float(work.whole.x[doubt]),
                 "shift_y": work.whole.shift[0],
                 "shift_x": work.whole.shift[1],
                 "specks": work.whole.specks[0],
@@ -206,27 +203,30 @@ def image_table(works: Sequence[ImageWork], scores: ImageScores, findings: Seque
     return pa.Table.from_pylist(rows, schema=kept)
 
 
-def reason(work: ImageWork, fault: float, kind: int, expected: float) -> str:
+def reason(work: Work, fault: float, kind: int, expected: float) -> str:
     """Why an image is suspect, in words."""
+    known = work.traits.whole
     words = []
     if fault >= SHOWN_FAULT:
-        words.append(_LOOKS[FAULTS[kind]] if FAULTS[kind] != "shifted" else _moved(work))
-    if expected >= 0.05:
-        words.append(f"about {expected:.1f} wrong regions expected")
+        name, looks = list(known.faults.items())[kind]
+        words.append(looks if name != "shifted" else _moved(work, looks))
+    if words and known.extent is not None:
+        words.append(known.extent(work.whole.x))
+    elif expected >= 0.05:
+        words.append(f"about {expected:.1f} wrong {known.noun} expected")
     elif not words:
-        wrong = work.whole.x[FEATURES.index("disagree")]
-        words.append(f"model and label differ on {100 * wrong:.0f} % of the pixels")
+        words.append(known.disagreement(work.whole.x))
     count, pixels = work.whole.specks
     if count:
-        words.append(f"{count} label speck{'s' if count > 1 else ''} of {pixels} pixels in all")
+        words.append(f"{count} {known.slips[count > 1]} of {pixels} pixels in all")
     text = "; ".join(words)
     return text[0].upper() + text[1:] + "."
 
 
-def _moved(work: ImageWork) -> str:
+def _moved(work: Work, otherwise: str) -> str:
     y, x = work.whole.shift
     if not (y or x):
-        return _LOOKS["shifted"]
+        return otherwise
     ways = [f"{abs(x)} px {'right' if x > 0 else 'left'}"] * bool(x)
     ways += [f"{abs(y)} px {'down' if y > 0 else 'up'}"] * bool(y)
     return f"the label looks shifted: it would fit best moved {' and '.join(ways)}"

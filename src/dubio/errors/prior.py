@@ -20,7 +20,7 @@ _LEVEL_RANGE = (0.05, 0.3)
 _PRIOR = 1.0
 
 
-def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
+def error_probability(odds: npt.ArrayLike, share: float | Floats) -> Floats:
     """Probability of an error from likelihood ratios against *all* places, good and bad together.
 
     The finder tells planted errors from the places of the given labels. Those hold real errors too, so
@@ -28,13 +28,14 @@ def error_probability(odds: npt.ArrayLike, share: float) -> Floats:
     are ``f / u``, and the probability of an error is ``share * f / u`` (Elkan and Noto, 2008).
 
     Args:
-        odds: ``(N,)`` ratios ``f / u``.
-        share: share of errors among all places.
+        odds: ``(N,)`` ratios ``f / u``; or ``(N, K)`` for errors of each kind.
+        share: share of errors among all places; or ``(K,)`` of each kind.
 
     >>> error_probability([0.0, 2.0, 50.0], 0.1).tolist()
     [0.0, 0.2, 0.99]
     """
-    p = share * np.asarray(odds, np.float64)
+    ratio = np.asarray(odds, np.float64)
+    p = share * ratio if ratio.ndim == 1 else ratio @ np.atleast_1d(share)
     # above _BEND it bends towards _MOST, so that the order is kept
     return np.asarray(
         np.where(p <= _BEND, p, _MOST - (_MOST - _BEND) * np.exp((_BEND - p) / (_MOST - _BEND)))
@@ -106,12 +107,15 @@ class Evidence:
         *,
         verdict: npt.NDArray[np.int8] | None = None,
         bins: int = 512,
+        of_known: bool = False,
     ) -> Evidence:
         """Bin scores (log odds) of known errors and of all places by image.
 
-        ``verdict`` holds per place 1 where a reviewer found the label wrong, -1 where fine, else 0.
+        ``verdict`` holds per place 1 where a reviewer found the label wrong, -1 where fine, else 0. Bins hold
+        equally many scores, ``of_known`` equally many known errors.
         """
-        edges = np.unique(np.quantile(np.concatenate([positive, every]), np.linspace(0, 1, bins + 1)))
+        binned = positive if of_known and len(positive) else np.concatenate([positive, every])
+        edges = np.unique(np.quantile(binned, np.linspace(0, 1, bins + 1)))
 
         def count(score: Floats, image: Ints) -> Floats:
             which = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 1)
@@ -134,7 +138,7 @@ class Evidence:
         alone = share_from_counts(w @ self.positive, w @ self.every, levels)
         if not self.judged.any() or not np.isfinite(alone):
             return alone
-        shape, rate = self._posterior(alone, w)
+        shape, rate = self.posterior(alone, w)
         return float(min(shape / rate / max((w @ self.every).sum(), 1), 1.0))
 
     def draw(self, rng: np.random.Generator, weight: Floats, levels: tuple[float, ...]) -> float:
@@ -144,11 +148,11 @@ class Evidence:
         alone = share_from_counts(weight @ self.positive, weight @ self.every, LEVELS)
         if not np.isfinite(alone):
             return alone
-        shape, rate = self._posterior(alone, weight)
+        shape, rate = self.posterior(alone, weight)
         total = rng.gamma(shape, 1 / rate) / max((weight @ self.every).sum(), 1)
         return float(min(total, 1.0))
 
-    def _posterior(self, alone: float, weight: Floats) -> tuple[float, float]:
+    def posterior(self, alone: float, weight: Floats) -> tuple[float, float]:
         """Shape and rate of the gamma distribution of the number of errors, given the verdicts.
 
         Reviewers found ``a`` errors among the places that they judged, where a share ``q`` of the known

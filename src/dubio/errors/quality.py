@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from dubio.errors.feature_names import FEATURES
-from dubio.errors.store import ImageWork
+from dubio.errors.traits import Work, traits_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,9 +37,26 @@ class Quality:
 
 
 def measure(
-    p: Floats, y: npt.NDArray[np.bool_], weight: Floats, x: Floats, works: list[ImageWork]
+    p: Floats,
+    y: npt.NDArray[np.bool_],
+    weight: Floats,
+    x: Floats,
+    works: Sequence[Work],
+    *,
+    kind: npt.NDArray[np.int8] | None = None,
+    kinds: Floats | None = None,
 ) -> Quality:
-    """Quality on planted errors, with simple scores beside it."""
+    """Quality on planted errors, with simple scores beside it.
+
+    Args:
+        p: ``(n,)`` probability of an error of each place.
+        y: ``(n,)`` whether one was planted.
+        weight: ``(n,)``.
+        x: ``(n, F)`` features.
+        works: the images.
+        kind: ``(n,)`` kind that was planted, -1: none.
+        kinds: ``(n, K)`` probability of each kind, given an error.
+    """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     def rank(score: Floats) -> dict[str, float]:
@@ -49,17 +66,10 @@ def measure(
             "ap": float(average_precision_score(y, s, sample_weight=weight)),
         }
 
-    def of(name: str) -> Floats:
-        return np.asarray(x[:, FEATURES.index(name)])
-
     bins = reliability_bins(p, y, weight)
     total = weight.sum()
     best = rank(p)
-    simple = {
-        "1 - probability of the label": 1 - of("p_given"),
-        "certainty (1 - entropy)": 1 - of("entropy"),
-        "size": of("log_size"),
-    }
+    simple = {name: score(x) for name, score in traits_of(works).baselines.items()}
     return Quality(
         auroc=best["auroc"],
         ap=best["ap"],
@@ -70,7 +80,31 @@ def measure(
         met=sum(w.planting.found for w in works),
         baselines={name: rank(s) for name, s in simple.items() if not np.isnan(s).all()},
         reliability=bins,
+        rows=[] if kind is None or kinds is None else _by_kind(p, y, weight, kind, kinds, works),
     )
+
+
+def _by_kind(
+    p: Floats,
+    y: npt.NDArray[np.bool_],
+    weight: Floats,
+    kind: npt.NDArray[np.int8],
+    kinds: Floats,
+    works: Sequence[Work],
+) -> list[tuple[str, float]]:
+    """Average precision of the list of each kind, and the share of errors that get the right name."""
+    from sklearn.metrics import average_precision_score
+
+    found = []
+    for k, name in enumerate(traits_of(works).calls):
+        mine = y & (kind == k)
+        if mine.any():
+            value = average_precision_score(mine, p * kinds[:, k], sample_weight=weight)
+            found.append((f"average precision, {name.replace('_', ' ')}", float(value)))
+    if found:
+        right = kinds[y].argmax(1) == kind[y]
+        found.append(("share of errors that get the right kind", float(np.average(right, weights=weight[y]))))
+    return found
 
 
 def reliability_bins(

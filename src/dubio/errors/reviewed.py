@@ -9,7 +9,7 @@ many there are in all (:mod:`dubio.errors.prior`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,15 @@ import numpy.typing as npt
 
 from dubio.core.errors import InputError
 from dubio.core.files import fingerprint, writing
-from dubio.errors.feature_names import FEATURES
 from dubio.errors.findings import Finding
-from dubio.errors.store import ImageWork
+from dubio.errors.masks import MASKS
+from dubio.errors.traits import Traits, Work, traits_of
 
 if TYPE_CHECKING:
     from dubio.errors.opinions import Verdict
 
 Floats = npt.NDArray[np.float64]
 EVIDENCE = "evidence.parquet"
-# A place of this audit is the one that was reviewed if they overlap this much (IoU).
-_SAME = 0.5
-# What identifies a candidate whose surroundings were not touched.
-_KEY = ("source", "given", "proposed", "log_size", "aspect", "fill", "row", "thickness")
 # Reviewed rows weigh together at most this share of the planted ones, and a row at most so much.
 _SHARE, _HEAVIEST = 0.25, 10.0
 
@@ -42,9 +38,10 @@ class Reviewed:
     Attributes:
         image_id: image of each region.
         accepted: ``(n,)`` bool: the label was wrong.
-        runs: start in the flattened image and length, ``(r, 2)`` int32 each.
-        x: ``(n, len(FEATURES))`` float32 features when judged; NaN rows where a reviewer drew the region.
+        runs: start in the flattened image and length, ``(r, 2)`` int32 each; empty for boxes.
+        x: ``(n, F)`` float32 features when judged; NaN rows where a reviewer drew the region.
         key: changes with the files.
+        box: ``(n, 4)`` int64 ``x0, y0, x1, y1``.
     """
 
     image_id: tuple[str, ...]
@@ -52,13 +49,14 @@ class Reviewed:
     runs: tuple[npt.NDArray[np.int32], ...]
     x: npt.NDArray[np.float32]
     key: str = ""
+    box: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
 
     def __len__(self) -> int:
         return len(self.image_id)
 
 
 def write_evidence(
-    path: Path, works: Sequence[ImageWork], findings: Sequence[Finding], judged: Sequence[Verdict] = ()
+    path: Path, works: Sequence[Work], findings: Sequence[Finding], judged: Sequence[Verdict] = ()
 ) -> None:
     """Keep regions and features of the listed findings, so that verdicts on them can teach a later audit.
 
@@ -71,7 +69,8 @@ def write_evidence(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kept = [row for key, row in _evidence(path).items() if key in {_key_of(v) for v in judged}]
+    traits = traits_of(works)
+    kept = [row for key, row in _evidence(path, traits).items() if key in {_key_of(v) for v in judged}]
     listed = {_key_of(f) for f in findings}
     rows = [row for row in kept if (row["image_id"], *row["box"], row["kind"]) not in listed]
     by_id = {w.image_id: w for w in works}
@@ -93,33 +92,31 @@ def write_evidence(
             ("runs", pa.list_(pa.int32())),
             ("features", pa.list_(pa.float32())),
         ],
-        metadata={b"dubio.features": " ".join(FEATURES).encode()},
+        metadata={b"dubio.features": " ".join(traits.features).encode()},
     )
     with writing(path) as part:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), part, compression="zstd")
 
 
-def _features(work: ImageWork, f: Finding) -> npt.NDArray[np.float32]:
+def _features(work: Work, f: Finding) -> npt.NDArray[np.float32]:
     """Features of the candidate behind a finding; NaN if there is none."""
-    places = work.places
-    same = (places.box == np.array([f.x0, f.y0, f.x1, f.y1])).all(1) & (places.size == f.size)
-    same &= places.x[:, FEATURES.index("given")] == f.given_index
-    same &= places.x[:, FEATURES.index("proposed")] == f.proposed_index
-    if not same.any():
-        return np.full(len(FEATURES), np.nan, np.float32)
-    return np.asarray(places.x[int(np.flatnonzero(same)[0])], np.float32)
+    k = work.traits.row_of(work, f)
+    if k is None:
+        return np.full(len(work.traits.features), np.nan, np.float32)
+    return np.asarray(work.places.x[k], np.float32)
 
 
 def _key_of(item: Finding | Verdict) -> tuple[object, ...]:
     return item.image_id, item.x0, item.y0, item.x1, item.y1, item.kind
 
 
-def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
+def read_reviewed(folders: Sequence[str | Path], traits: Traits = MASKS) -> Reviewed:
     """Read the verdicts of earlier audits.
 
     Args:
         folders: their run folders, with ``verdicts.json`` (from ``dubio import``) and
             ``evidence.parquet``. Later ones are newer: their verdicts on the same place count.
+        traits: the kind of region that was audited.
 
     Raises:
         InputError: a folder is no audit or holds no verdicts.
@@ -130,6 +127,7 @@ def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
     accepted: list[bool] = []
     runs: list[npt.NDArray[np.int32]] = []
     rows: list[npt.NDArray[np.float32]] = []
+    boxes: list[tuple[int, int, int, int]] = []
     files: list[Path] = []
     for folder in map(_audit_in, map(Path, folders)):
         evidence, verdicts = folder / EVIDENCE, folder / "verdicts.json"
@@ -144,7 +142,7 @@ def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
                 remedy="save them on the report's page and read them in with 'dubio import'",
             )
         files += [evidence, verdicts]
-        known = _evidence(evidence)
+        known = _evidence(evidence, traits)
         for verdict in read_verdicts(verdicts):
             row = known.get(_key_of(verdict))
             region = row["runs"] if verdict.area is None and row else getattr(verdict.area, "runs", None)
@@ -153,10 +151,12 @@ def read_reviewed(folders: Sequence[str | Path]) -> Reviewed:
             names.append(verdict.image_id)
             accepted.append(verdict.verdict == "accepted")
             runs.append(np.array(region, np.int32).reshape(-1, 2))
-            told = row["features"] if row else np.full(len(FEATURES), np.nan)
+            boxes.append(verdict.box)
+            told = row["features"] if row else np.full(len(traits.features), np.nan)
             rows.append(np.asarray(told, np.float32))
-    x = np.array(rows, np.float32).reshape(-1, len(FEATURES))
-    return Reviewed(tuple(names), np.array(accepted, bool), tuple(runs), x, fingerprint(files))
+    x = np.array(rows, np.float32).reshape(-1, len(traits.features))
+    box = np.array(boxes, np.int64).reshape(-1, 4)
+    return Reviewed(tuple(names), np.array(accepted, bool), tuple(runs), x, fingerprint(files), box)
 
 
 def _audit_in(folder: Path) -> Path:
@@ -165,7 +165,7 @@ def _audit_in(folder: Path) -> Path:
     return inner if not (folder / EVIDENCE).is_file() and (inner / EVIDENCE).is_file() else folder
 
 
-def _evidence(path: Path) -> dict[tuple[object, ...], dict[str, Any]]:
+def _evidence(path: Path, traits: Traits) -> dict[tuple[object, ...], dict[str, Any]]:
     """Rows by image, box and kind; none if the features are of another version."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -176,8 +176,8 @@ def _evidence(path: Path) -> dict[tuple[object, ...], dict[str, Any]]:
         table = pq.read_table(path)
         rows = table.to_pylist()
         told = (table.schema.metadata or {}).get(b"dubio.features", b"").decode().split()
-        if tuple(told) != FEATURES:
-            rows = [r | {"features": [np.nan] * len(FEATURES)} for r in rows]
+        if tuple(told) != traits.features:
+            rows = [r | {"features": [np.nan] * len(traits.features)} for r in rows]
         return {(r["image_id"], *r["box"], r["kind"]): r for r in rows}
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise InputError(
@@ -185,7 +185,7 @@ def _evidence(path: Path) -> dict[tuple[object, ...], dict[str, Any]]:
         ) from error
 
 
-def place_verdicts(reviewed: Reviewed, works: Sequence[ImageWork]) -> list[dict[int, bool]]:
+def place_verdicts(reviewed: Reviewed, works: Sequence[Work]) -> list[dict[int, bool]]:
     """Per image: number of the place (group of candidates) -> whether its label was found wrong."""
     of_image: dict[str, list[int]] = {}
     for n, name in enumerate(reviewed.image_id):
@@ -194,34 +194,17 @@ def place_verdicts(reviewed: Reviewed, works: Sequence[ImageWork]) -> list[dict[
     for work in works:
         decided: dict[int, bool] = {}
         for n in of_image.get(work.image_id, []):
-            k = _candidate(work, reviewed.runs[n])
+            k = work.traits.find_same(work, reviewed.runs[n], reviewed.box[n])
             if k is not None:
                 decided[int(work.places.group[k])] = bool(reviewed.accepted[n])
         found.append(decided)
     return found
 
 
-def _candidate(work: ImageWork, runs: npt.NDArray[np.int32]) -> int | None:
-    """The candidate that overlaps a region most, if it does so enough."""
-    places = work.places
-    if not len(runs) or not len(places.size):
-        return None
-    flat = np.zeros(work.shape[0] * work.shape[1], np.int32)
-    for start, length in runs:
-        flat[start : start + length] = 1
-    total = np.concatenate([[0], np.cumsum(flat)])
-    shared = total[places.runs[:, 0] + places.runs[:, 1]] - total[places.runs[:, 0]]
-    inside = np.concatenate([[0], np.cumsum(shared)])
-    both = inside[places.first[1:]] - inside[places.first[:-1]]
-    iou = both / np.maximum(places.size + int(total[-1]) - both, 1)
-    best = int(iou.argmax())
-    return best if iou[best] >= _SAME else None
-
-
-def wrong_rows(work: ImageWork, decided: dict[int, bool]) -> npt.NDArray[np.bool_]:
+def wrong_rows(work: Work, decided: dict[int, bool]) -> npt.NDArray[np.bool_]:
     """Which rows of the planted copies are places whose label was found wrong: they are no good labels."""
     wrong = [place for place, accepted in decided.items() if accepted]
-    columns = [FEATURES.index(name) for name in _KEY]
+    columns = [work.traits.column(name) for name in work.traits.key]
     mine = np.isin(work.places.group, wrong)
     keys = {row.tobytes() for row in np.ascontiguousarray(work.places.x[mine][:, columns])}
     rows = np.ascontiguousarray(work.planting.x[:, columns])

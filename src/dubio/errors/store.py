@@ -16,6 +16,7 @@ from dubio.core.errors import InputError
 from dubio.core.files import read_json, write_npz, writing
 from dubio.data.damage import READ_ERRORS, reason
 from dubio.errors.examine import Places, Planting
+from dubio.errors.traits import Traits
 from dubio.errors.whole_image import WholeImage
 
 
@@ -44,6 +45,18 @@ class ImageWork:
     regions: npt.NDArray[np.int64]
     pred: npt.NDArray[Any]
     whole: WholeImage
+
+    @property
+    def traits(self) -> Traits:
+        """Segments of masks."""
+        from dubio.errors.masks import MASKS
+
+        return MASKS
+
+    @property
+    def n_regions(self) -> int:
+        """Label components that are searched."""
+        return int(self.regions.sum())
 
 
 def save_work(path: Path, works: list[ImageWork], tables: list[pa.Table]) -> None:

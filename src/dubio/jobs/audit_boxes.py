@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from dubio.core.boxes import BoxDataset, BoxSample, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import write_json, writing
+from dubio.core.labelspace import LabelSpace
 from dubio.core.records import Dataset, Sample
 from dubio.core.run import Run
 from dubio.data.boxes import write_boxes
@@ -21,9 +22,12 @@ from dubio.data.manifest import NAME, write_manifest
 from dubio.engine.map import Progress, map_ordered, silent
 from dubio.errors.boxes.audit import BoxAuditOptions
 from dubio.errors.boxes.audit import audit_boxes as find_in_boxes
+from dubio.errors.boxes.kernels import RIGHT_IOU
+from dubio.errors.boxes.relations import heads
 from dubio.errors.boxes.summary import summarise_boxes
 from dubio.errors.boxes.traits import BOXES, BoxWork
 from dubio.errors.findings import Finding, to_table
+from dubio.errors.image_scores import SHOWN_FAULT
 from dubio.errors.reviewed import EVIDENCE, read_reviewed, write_evidence
 from dubio.errors.summary import AuditSummary
 from dubio.errors.verdicts import place_on, read_verdicts, reapply, write_verdicts
@@ -34,6 +38,9 @@ from dubio.regions.boxes.table import box_table
 from dubio.report.audit_page import write_audit_report
 from dubio.report.box_strips import strip_of, whole_of
 from dubio.report.pictures import save_strip
+
+# Faults of whole images of which the page says what is seen instead.
+_UNLABELLED = ("unlabelled", "class_unlabelled")
 
 
 @dataclass
@@ -73,7 +80,8 @@ def audit_boxes(
     Args:
         dataset: images with labelled boxes.
         predictions: detections by image id; the more of low score, the better. Of a detector that was not
-            trained on these very labels.
+            trained on these very labels. Images that are not there are left out, those with an empty entry
+            are examined: nothing was seen.
         out: run folder.
         options: see :class:`~dubio.errors.boxes.audit.BoxAuditOptions`.
         reviewed: run folders of earlier audits whose verdicts are used.
@@ -99,7 +107,13 @@ def audit_boxes(
     (run.path / "quarantine.json").unlink(missing_ok=True)
     if not sum(len(v) for v in dataset.labels.values()) and not any(len(p) for p in predictions.values()):
         raise InputError("has neither labelled boxes nor detections", path=dataset.root)
-    bare = sum(s.image_id not in predictions for s in dataset)
+    absent = sum(s.image_id not in predictions for s in dataset)
+    unseen = [k for k, seen in predictions.items() if not len(seen) and len(dataset.labels.get(k, ()))]
+    if unseen:
+        say(
+            f"nothing is detected in {len(unseen)} images with labelled boxes (first '{min(unseen)}'): "
+            "if the detector didn't run on them, their boxes look spurious"
+        )
     steps = progress(["finding"], 1, "learning from planted errors and judging")
     for _ in steps:
         audit = find_in_boxes(dataset, predictions, options, workers=workers, reviewed=known)
@@ -109,13 +123,13 @@ def audit_boxes(
     drop_old(run.path / "pictures")
     drawing = _Drawing(dataset, predictions, run, strict)
     findings = drawing.findings(findings, workers, progress)
-    images = drawing.images(images, {w.image_id: w.shape for w in audit.works})
+    images = drawing.images(_with_missing(images, audit.works, dataset.space), audit.works)
     for name, why in sorted(drawing.faults.items())[:5]:
         say(f"no picture of {name}: {why}")
     findings = _keep_verdicts(run, findings, audit.works)
     summary = summarise_boxes(
         audit.works, audit.found, findings, dataset.space, method="planted" if options.learn else "ranks",
-        skipped=bare, seed=options.seed, images=audit.scores.quality,
+        skipped=absent, seed=options.seed, images=audit.scores.quality,
     )  # fmt: skip
     _write(run, findings, summary, dataset, predictions, images, drawing.faults)
     run.finish(images=len(audit.works), findings=len(findings))
@@ -155,8 +169,9 @@ class _Drawing:
             made.append((finding.finding, path))
         return made
 
-    def images(self, table: pa.Table, shapes: Mapping[str, tuple[int, int]]) -> pa.Table:
+    def images(self, table: pa.Table, works: list[BoxWork]) -> pa.Table:
         """A picture of each of the most suspect images; returns the table with the pictures' paths."""
+        shapes = {w.image_id: w.shape for w in works}
         names = table.column("image_id").to_pylist()
         made: dict[str, str] = {}
         for rank, name in enumerate(names[:SHOWN_IMAGES], start=1):
@@ -181,6 +196,41 @@ class _Drawing:
                 raise
             self.faults[sample.image_id] = str(error)
             return None
+
+
+def _with_missing(images: pa.Table, works: list[BoxWork], space: LabelSpace) -> pa.Table:
+    """The table of images; where labels look missing on the whole, the reason counts what is seen instead."""
+    rows = images.select(["image_id", "fault", "fault_kind", "reason"]).to_pylist()
+    unlabelled = {
+        r["image_id"] for r in rows if (r["fault"] or 0) >= SHOWN_FAULT and r["fault_kind"] in _UNLABELLED
+    }
+    if not unlabelled:
+        return images
+    scene, met = works[0].of.scene, works[0].of.found.met["met_any"]
+    free = np.flatnonzero(heads(scene) & (met < RIGHT_IOU))
+    n = len(scene.classes)
+    # confidences, added up: of ten objects seen with 0.3, three are there
+    cell = scene.seen.image[free] * n + scene.seen.cls[free]
+    count = np.bincount(cell, scene.seen.conf[free], scene.n_images * n).reshape(scene.n_images, n)
+    place = {name: i for i, name in enumerate(scene.image_id)}
+    reasons = []
+    for row in rows:
+        words = ""
+        if row["image_id"] in unlabelled:
+            mine = count[place[row["image_id"]]]
+            words = _missing(
+                round(mine.sum()), round(mine.max()), space.names[int(scene.classes[mine.argmax()])]
+            )
+        reasons.append(row["reason"] + words)
+    return images.set_column(images.column_names.index("reason"), "reason", pa.array(reasons, pa.string()))
+
+
+def _missing(total: int, most: int, name: str) -> str:
+    if not total:
+        return ""
+    verb = "object is" if total == 1 else "objects are"
+    of = f", {most if most < total else 'all' if total > 1 else 'a'}{' of them' if total > 1 else ''} {name}"
+    return f" About {total} {verb} seen without a label{of if most else ''}."
 
 
 def _keep_verdicts(run: Run, findings: list[Finding], works: list[BoxWork]) -> list[Finding]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dubio.calibration.boxes.rows import BoxRows, rows_of
 from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
+from dubio.core.files import digest
 from dubio.regions.boxes.matching import Match, MatchMethod, match_boxes
 
 Ints = npt.NDArray[np.int64]
@@ -73,6 +74,11 @@ def _joined(parts: list[DetPrediction]) -> DetPrediction:
     return replace(
         parts[0], **{n: column(n) for n in names}, box_aleatoric=None, box_epistemic=None, image_id=""
     )
+
+
+def fingerprint_of(dataset: BoxDataset) -> str:
+    """Hash of the image ids: whether two sets are of the same images."""
+    return digest([dataset.name, *sorted(s.image_id for s in dataset)])
 
 
 def pair_boxes(

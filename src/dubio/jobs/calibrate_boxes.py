@@ -7,91 +7,27 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from dubio.calibration.boxes.bundle import DetectionCalibration
-from dubio.calibration.boxes.classes import calibrated_classes, object_scores
-from dubio.calibration.boxes.conformal import SCOPES, ConformalIntervals
 from dubio.calibration.boxes.crossfit import (
-    CrossFitted,
-    cross_fit,
-    cross_fit_spread,
     image_parts,
-    stated,
 )
-from dubio.calibration.boxes.methods import (
-    CLASSES,
-    CONFIDENCES,
-    PUBLISHED,
-    SPREADS,
-    WITHOUT_SIGMA,
-    default_spread,
-    maker,
-)
-from dubio.calibration.boxes.rows import SPREADS as KINDS_OF_SPREAD
-from dubio.calibration.boxes.rows import BoxRows, Spread, matched_rows
-from dubio.core.boxes import BoxDataset, DetPrediction, Floats
+from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import write_json
 from dubio.core.run import Run
-from dubio.jobs.box_pairs import BoxPairs, pair_boxes
-from dubio.reliability.boxes.class_figures import class_figures, confidence_figures
-from dubio.reliability.boxes.intervals import LEVELS, interval_ece, urmse
-from dubio.reliability.boxes.position import detection_calibration_error
-from dubio.reliability.boxes.resample import level_figures, level_intervals
-from dubio.reliability.confidence import reliability_curve
+from dubio.engine.map import Progress, silent
+from dubio.jobs.box_pairs import fingerprint_of, pair_boxes
+from dubio.jobs.calibrate_parts import (
+    RAW,
+    BoxCalibrateOptions,
+    classes_part,
+    confidence_part,
+    corners_part,
+)
+from dubio.reliability.table import plain
+from dubio.report.calibrate_boxes_page import write_box_calibration_page
 
-Flags = npt.NDArray[np.bool_]
-RAW = "as it is"
-
-
-@dataclass(frozen=True)
-class BoxCalibrateOptions:
-    """Options of calibrating a detector.
-
-    Args:
-        spread: method for corners; ``auto``: see :func:`~dubio.calibration.boxes.methods.default_spread`;
-            ``none``: leave corners alone.
-        classes: method for class scores, or ``none``.
-        confidence: method for confidence, or ``none``.
-        scope: of the conformal intervals: per ``coordinate``, whole ``box``, ``bonferroni``; ``none``.
-        compare: also judge all other methods, the published ones among them.
-        spread_of: which of the detector's variances is its sigma.
-        iou: from this IoU on a detection is right.
-        min_score: less confident detections are left out.
-        folds: parts for cross-fitting by image.
-        replicates: bootstrap over images; 0: no intervals.
-        seed: seed.
-
-    Raises:
-        InputError: an unknown method.
-    """
-
-    spread: str = "auto"
-    classes: str = "temperature"
-    confidence: str = "logistic"
-    scope: str = "coordinate"
-    compare: bool = True
-    spread_of: Spread = "total"
-    iou: float = 0.5
-    min_score: float = 0.05
-    folds: int = 5
-    replicates: int = 1000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.spread not in ("auto", "none"):
-            maker(SPREADS | PUBLISHED, self.spread, "corners")
-        if self.classes != "none":
-            maker(CLASSES, self.classes, "classes")
-        if self.confidence != "none":
-            maker(CONFIDENCES, self.confidence, "confidence")
-        if self.scope not in (*SCOPES, "none"):
-            raise InputError(f"there is no scope '{self.scope}'", remedy=f"one of {', '.join(SCOPES)}, none")
-        if self.spread_of not in KINDS_OF_SPREAD:
-            known = ", ".join(KINDS_OF_SPREAD)
-            raise InputError(f"there is no spread '{self.spread_of}'", remedy=f"one of {known}")
+__all__ = ["RAW", "BoxCalibrateOptions", "BoxCalibrateResult", "calibrate_boxes"]
 
 
 @dataclass
@@ -102,16 +38,24 @@ class BoxCalibrateResult:
         calibration: fitted on all images.
         summary: figures by part and method, curves for the page, sentences.
         path: run folder.
+        sentences: what came of it, in words.
     """
 
     calibration: DetectionCalibration
     summary: dict[str, Any] = field(repr=False)
     path: Path
 
+    sentences: list[str] = field(default_factory=list)
+
     @property
     def file(self) -> Path:
         """Where the calibration is saved."""
         return self.path / "calibration.json"
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.path / "report.html"
 
 
 def calibrate_boxes(
@@ -120,6 +64,7 @@ def calibrate_boxes(
     out: str | Path,
     options: BoxCalibrateOptions | None = None,
     *,
+    progress: Progress = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> BoxCalibrateResult:
     """Calibrate a detector on labelled images.
@@ -132,6 +77,7 @@ def calibrate_boxes(
         predictions: detections by image id.
         out: run folder; gets ``calibration.json`` and ``summary.json``.
         options: see :class:`BoxCalibrateOptions`.
+        progress: wraps iterables to show progress.
         say: called with sentences for the user.
 
     Raises:
@@ -150,155 +96,43 @@ def calibrate_boxes(
         dataset.space.names, spread_of=options.spread_of, iou=options.iou, min_score=options.min_score
     )
     summary: dict[str, Any] = {"images": len(dataset), "detections": len(pairs), "options": asdict(options)}
-    for name, work in (("confidence", _confidence), ("classes", _classes), ("corners", _corners)):
+    parts = (("confidence", confidence_part), ("classes", classes_part), ("corners", corners_part))
+    for name, work in progress(parts, len(parts), "fitting and judging"):
         try:
             summary[name] = work(found, dataset, predictions, pairs, part, options)
         except InputError as error:
-            summary[name] = {"left_out": str(error)}
-            say(f"{name} are not calibrated: {error}" if name != "confidence" else f"not calibrated: {error}")
+            summary[name] = {"left_out": str(error), "chosen": "none"}
+            say(f"{name} left as they are: {error}" if name != "confidence" else f"confidence left: {error}")
     if not found.describe():
         raise InputError("nothing could be calibrated", path=dataset.root, remedy="see the sentences above")
     found.about = {
         "data": dataset.name, "images": len(dataset), "detections": len(pairs),
-        "matched": int(pairs.right.sum()),
+        "matched": int(pairs.right.sum()), "image_ids": fingerprint_of(dataset),
     }  # fmt: skip
     summary["calibration"] = found.describe()
+    summary["sentences"] = _sentences(summary)
+    # figures that are undefined, as a D-ECE without sizes of the pictures
+    summary = plain(summary)
     found.save(run.path / "calibration.json")
     write_json(run.path / "summary.json", summary)
+    write_box_calibration_page(run.path, summary, dataset.name)
     run.finish(images=len(dataset), detections=len(pairs))
-    return BoxCalibrateResult(found, summary, run.path)
+    return BoxCalibrateResult(found, summary, run.path, summary["sentences"])
 
 
-def _confidence(
-    found: DetectionCalibration, dataset: BoxDataset, predictions: Any, pairs: BoxPairs, part: Any,
-    options: BoxCalibrateOptions,
-) -> dict[str, Any]:  # fmt: skip
-    del dataset, predictions
-    rows, right, mine = pairs.rows, pairs.right, part[pairs.rows.image]
-    names = list(CONFIDENCES) if options.compare else [options.confidence]
-    figures = {RAW: _stated(rows.scores, rows, right)}
-    values: dict[str, Floats] = {RAW: rows.scores}
-    for name in names if options.confidence != "none" else ():
-        make = maker(CONFIDENCES, name, "confidence")
-        values[name] = cross_fit(
-            len(rows), mine,
-            lambda m, make=make: make().fit(rows.take(m), right[m]),  # type: ignore[misc]
-            lambda fitted, m: fitted.confidence(rows.take(m)),
-        )  # fmt: skip
-        figures[name] = _stated(values[name], rows, right)
-    if options.confidence != "none":
-        found.confidence = maker(CONFIDENCES, options.confidence, "confidence")().fit(rows, right)
-    shown = [RAW, options.confidence] if options.confidence != "none" else [RAW]
-    return {
-        "chosen": options.confidence,
-        "figures": figures,
-        "curves": {name: _curve(values[name], right) for name in shown},
-    }
-
-
-def _stated(confidence: Floats, rows: BoxRows, right: Flags) -> dict[str, float]:
-    p = np.clip(confidence, 0, 1)
-    place = detection_calibration_error(p, right, rows.boxes, rows.frame)
-    return confidence_figures(p, right) | {"d_ece": place}
-
-
-def _curve(confidence: Floats, right: Flags) -> dict[str, list[float | None]]:
-    bins = reliability_curve(np.clip(confidence, 0, 1), right, 10)
-    columns = {"confidence": bins.confidence, "accuracy": bins.accuracy, "count": bins.count}
-    return {k: [None if np.isnan(x) else float(x) for x in v] for k, v in columns.items()}
-
-
-def _classes(
-    found: DetectionCalibration, dataset: BoxDataset, predictions: Mapping[str, DetPrediction],
-    pairs: BoxPairs, part: Any, options: BoxCalibrateOptions,
-) -> dict[str, Any]:  # fmt: skip
-    seen, labels, image = pairs.with_classes(dataset, predictions)
-    assert seen.class_scores is not None and seen.kind is not None  # noqa: PT018 - one fact
-    scores, kind, mine = seen.class_scores, seen.kind, part[image]
-    names = list(CLASSES) if options.compare else [options.classes]
-    raw = object_scores(scores, kind)
-    raw = raw / raw.sum(1, keepdims=True)
-    figures, values = {RAW: class_figures(raw, labels)}, {RAW: raw}
-    for name in names if options.classes != "none" else ():
-        make = maker(CLASSES, name, "classes")
-        values[name] = cross_fit(
-            len(labels), mine,
-            lambda m, make=make: make().fit(scores[m], kind, labels[m]),  # type: ignore[misc]
-            lambda fitted, m: calibrated_classes(fitted, seen.take(m))[0],
-        )  # fmt: skip
-        figures[name] = class_figures(values[name], labels)
-    if options.classes != "none":
-        found.classes = maker(CLASSES, options.classes, "classes")().fit(scores, kind, labels)
-    shown = [RAW, options.classes] if options.classes != "none" else [RAW]
-    return {
-        "chosen": options.classes,
-        "figures": figures,
-        "curves": {n: _curve(values[n].max(1), values[n].argmax(1) == labels) for n in shown},
-    }
-
-
-def _corners(
-    found: DetectionCalibration, dataset: BoxDataset, predictions: Mapping[str, DetPrediction],
-    pairs: BoxPairs, part: Any, options: BoxCalibrateOptions,
-) -> dict[str, Any]:  # fmt: skip
-    rows = matched_rows(dataset, predictions, pairs.matches, spread=options.spread_of)
-    chosen = default_spread(rows) if options.spread == "auto" else options.spread
-    table = SPREADS | PUBLISHED
-    usable = [n for n in table if rows.sigma is not None or n in WITHOUT_SIGMA]
-    names = [n for n in usable if options.compare or n == chosen]
-    done: dict[str, CrossFitted] = {} if rows.sigma is None else {RAW: stated(rows)}
-    for name in names if chosen != "none" else ():
-        done[name] = cross_fit_spread(rows, part, table[name])
-    if chosen != "none":
-        if chosen not in done:
-            maker({n: table[n] for n in usable}, chosen, "corners without stated variances")
-        found.spread = table[chosen]().fit(rows)
-        if options.scope != "none":
-            intervals = ConformalIntervals(options.scope)  # type: ignore[arg-type]  # checked before
-            found.intervals = intervals.fit(rows, done[chosen].sigma)
-    shown = [n for n in (RAW, chosen) if n in done]
-    return {
-        "chosen": chosen,
-        "matched": len(rows),
-        "figures": {name: _figures(rows, fit) for name, fit in done.items()},
-        "intervals": {
-            name: level_intervals(
-                done[name].level, _values(done[name]), rows.image,
-                replicates=options.replicates, seed=options.seed,
-            )
-            for name in shown
-        },
-        "curves": {name: _reached(done[name]) for name in shown},
-        "residuals": {name: _against_sigma(rows, done[name]) for name in shown},
-    }  # fmt: skip
-
-
-def _values(fit: CrossFitted) -> dict[str, Floats]:
-    return {"nll": fit.nll, "crps": fit.crps}
-
-
-def _figures(rows: BoxRows, fit: CrossFitted) -> dict[str, float]:
-    found = level_figures(fit.level, _values(fit))
-    return found | {
-        # as published: a normal law, whatever the method's own
-        "published_ece": interval_ece(rows.truth, fit.sigma),
-        "sharpness": float(np.sqrt((fit.sigma**2).mean())),
-        "urmse": urmse(rows.truth, fit.sigma),
-    }
-
-
-def _reached(fit: CrossFitted) -> dict[str, list[float]]:
-    ordered = np.sort(fit.level.ravel())
-    reached = np.searchsorted(ordered, LEVELS, side="right") / max(len(ordered), 1)
-    return {"level": LEVELS.tolist(), "reached": reached.tolist()}
-
-
-def _against_sigma(rows: BoxRows, fit: CrossFitted, bins: int = 12) -> dict[str, list[float]]:
-    """Mean sigma and root mean square residual in bins of equal population along sigma."""
-    order = np.argsort(fit.sigma.ravel(), kind="stable")
-    r, s = rows.truth.ravel(), fit.sigma.ravel()
-    parts = [p for p in np.array_split(order, bins) if len(p)]
-    return {
-        "sigma": [float(s[p].mean()) for p in parts],
-        "residual": [float(np.quantile(np.abs(r[p]), 0.6827)) for p in parts],
-    }
+def _sentences(summary: dict[str, Any]) -> list[str]:
+    """What calibration changed, in words."""
+    found = []
+    words = {"confidence": "Confidence", "classes": "Class probabilities", "corners": "Corners"}
+    for part, word in words.items():
+        figures, chosen = summary[part].get("figures", {}), summary[part]["chosen"]
+        if chosen not in figures:
+            continue
+        after = figures[chosen]["ece"]
+        if RAW not in figures:
+            found.append(f"{word} ({chosen}): calibration error {after:.3f}; the detector states no spread.")
+            continue
+        before, worse = figures[RAW]["ece"], figures[chosen]["nll"] > figures[RAW]["nll"]
+        note = " Its likelihood is worse than before: better leave it." if worse else ""
+        found.append(f"{word} ({chosen}): calibration error {before:.3f} before, {after:.3f} after.{note}")
+    return found

@@ -16,7 +16,7 @@ from dubio.core.run import Run
 from dubio.core.seeds import rng_for
 from dubio.data.masks import read_mask, write_mask
 from dubio.data.scenes.write import write_scenes
-from dubio.engine.map import Progress
+from dubio.engine.map import Progress, silent
 from dubio.errors.audit import AuditOptions
 from dubio.errors.choose import choose
 from dubio.errors.feature_names import FEATURES
@@ -25,6 +25,7 @@ from dubio.errors.findings import Finding
 from dubio.errors.plant import Kind, PlantedError, plant
 from dubio.errors.score import ListScore, score_list
 from dubio.jobs.audit import AuditResult, audit
+from dubio.jobs.demo_boxes import BoxDemo, demo_boxes
 
 # Unlike what the finder teaches itself with: other weights, other rate, larger errors.
 _KINDS: dict[Kind, float] = {"drop": 4, "swap": 3, "spurious": 2, "shift": 1}
@@ -34,13 +35,14 @@ N_SCENES = 60
 
 @dataclass
 class DemoResult:
-    """The audit of the demonstration with its score and the baselines'."""
+    """The audits of the demonstration with their scores and the baselines'."""
 
     audit: AuditResult
     n_scenes: int
     errors: dict[str, tuple[PlantedError, ...]]
     score: ListScore
     baselines: dict[str, ListScore]
+    boxes: BoxDemo
 
 
 def demo(
@@ -53,10 +55,11 @@ def demo(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> DemoResult:
-    """Render street scenes, plant label errors, find them with the network that comes with dubio.
+    """Render street scenes, plant label errors, find them with the networks that come with dubio.
 
     Args:
-        out: folder; gets ``data/`` (images, labels with errors, truth) and ``audit/`` (the run).
+        out: folder; gets ``data/`` (images, labels with errors, truth), ``audit/`` (the run on masks) and
+            ``audit-boxes/`` (the run on boxes).
         n_scenes: number of scenes.
         rate: planted errors per eligible label region.
         seed: seed of scenes and errors.
@@ -99,12 +102,18 @@ def demo(
     score = score_list(found.findings, truth)
     baselines = {name: score_list(listed, truth) for name, listed in rank.items()}
     _write_truth(data, errors)
+    say("and now boxes: the same scenes, a detector, other errors")
+    boxes = demo_boxes(
+        data, root / "audit-boxes", seed=seed, workers=workers, progress=progress or silent, say=say
+    )
     run.finish(
         planted=n_errors,
         score=_plain(score),
         baselines={name: _plain(s) for name, s in baselines.items()},
+        boxes_planted=len(boxes.truth.errors),
+        boxes_average_precision=boxes.score.ap.value,
     )
-    return DemoResult(found, n_scenes, errors, score, baselines)
+    return DemoResult(found, n_scenes, errors, score, baselines, boxes)
 
 
 def _plant(

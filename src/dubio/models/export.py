@@ -90,7 +90,7 @@ def export_onnx(
         for name, dynamic, write in _attempts(network, card, start):
             own = card if dynamic else replace(card, size=start)
             try:
-                with _silence():
+                with silence():
                     write(trial)
                 _finish(trial, own, half=half_weights)
                 found = [_difference(network, trial, s) for s in ([start, other] if dynamic else [start])]
@@ -146,7 +146,7 @@ def _finish(path: Path, card: ModelCard, *, half: bool) -> None:
 
     model = onnx.load(str(path))
     if half:
-        _halve(model)
+        halve_weights(model)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(card.to_dict(), ensure_ascii=False)})
     model.producer_name = "dubio"
@@ -157,7 +157,7 @@ def _finish(path: Path, card: ModelCard, *, half: bool) -> None:
     onnx.save(model, str(path))
 
 
-def _halve(model: Any) -> None:
+def halve_weights(model: Any) -> None:
     """Store large float32 weights as float16 and put a cast before their use."""
     import onnx
     from onnx import numpy_helper
@@ -196,7 +196,7 @@ def _difference(network: torch.nn.Module, path: Path, size: Size) -> tuple[float
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep the exporters' reports and warnings from the user."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

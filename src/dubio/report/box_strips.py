@@ -1,7 +1,8 @@
 """Pictures of findings on boxes: the place as it is, the labels there, and what the detector sees.
 
 Labels are drawn in full lines, detections in broken ones; the box in question is thick and in its own
-colour with a dark rim, the others are thin. So the three tiles can be told apart without seeing colours.
+colour, the others are thin and in the colours of their classes. So the tiles can be told apart without
+seeing colours.
 """
 
 from __future__ import annotations
@@ -11,41 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dubio.core.boxes import BoxLabels, DetPrediction
 from dubio.core.labelspace import LabelSpace
-from dubio.errors.findings import Finding
+from dubio.errors.boxes.moves import paired_iou
+from dubio.errors.findings import Box, Finding
+from dubio.report.box_pens import AMBER, SKY, Pen, View, light
 from dubio.report.pictures import TILE, cutout, resize, side_by_side
 
 Bytes = npt.NDArray[np.uint8]
-Color = tuple[int, int, int]
-Corners = tuple[float, float, float, float]
-_RIM: Color = (16, 16, 20)
-_GIVEN: Color = (255, 196, 0)
-_SEEN: Color = (64, 196, 255)
-_PAPER: Color = (60, 60, 66)
-_DASH = 7
+Record = BoxLabels | DetPrediction | None
+_PAPER = (60, 60, 66)
 # Detections below are not drawn around a place, unless they are what it is about.
 _SHOWN_SCORE = 0.3
-_MOST_WORDS = 26
-
-
-@dataclass(frozen=True)
-class View:
-    """A part of a picture at a scale: where image coordinates lie on the tile."""
-
-    x0: float
-    y0: float
-    scale: float
-    size: tuple[int, int]
-
-    def place(self, box: Corners) -> list[float]:
-        """Corners on the tile."""
-        return [
-            (box[0] - self.x0) * self.scale, (box[1] - self.y0) * self.scale,
-            (box[2] - self.x0) * self.scale, (box[3] - self.y0) * self.scale,
-        ]  # fmt: skip
+# A spread of fewer pixels on the tile can't be told from the line.
+_VISIBLE = 2.0
+_SAME = 1e-6
 
 
 def strip_of(
@@ -57,6 +40,10 @@ def strip_of(
 ) -> Image.Image:
     """Tiles side by side: the picture, the labels, the detections; without a picture the last two.
 
+    The first tile has marks at the corners of the place, the second the labelled box in question, the third
+    the one that the detector sees; where its variances are known, dotted boxes lie one standard deviation
+    inside and outside of it. Of a label that is to move or to go, the third tile repeats the thin outline.
+
     Args:
         finding: what it is about.
         space: classes.
@@ -64,21 +51,22 @@ def strip_of(
         labels: of the image.
         seen: detections of the image.
     """
-    x0, y0, x1, y1 = cutout(finding, (finding.height, finding.width))
-    view = _view(x0, y0, x1, y1)
-    under = _under(image, (x0, y0, x1, y1), view)
-    tiles = [under.copy()] if image is not None else []
-    for given in (True, False):
-        tile = under.copy()
-        pen = ImageDraw.Draw(tile)
-        _draw_all(pen, view, space, labels if given else seen, finding)
-        own = finding.given_box if given else finding.proposed_box
-        if own is not None:
-            index = finding.given_index if given else finding.proposed_index
-            words = f"{_name(space, index)}" + ("" if given else f" {finding.p_proposed:.2f}")
-            _frame(pen, view.place(own), _GIVEN if given else _SEEN, 3, dashed=not given)
-            _caption(pen, view, own, words, _GIVEN if given else _SEEN)
+    part = cutout(_hull(finding), (finding.height, finding.width))
+    view = View.of(part, TILE)
+    under = _under(image, part, view)
+    place = finding.given_box or finding.proposed_box
+    tiles = []
+    if image is not None:
+        tile, pen = _sheet(under, view)
+        if place is not None:
+            pen.marks(place)
         tiles.append(tile)
+    tile, pen = _sheet(under, view)
+    _draw_labels(pen, space, labels, finding)
+    tiles.append(tile)
+    tile, pen = _sheet(under, view)
+    _draw_seen(pen, space, seen, finding)
+    tiles.append(tile)
     return side_by_side(tiles)
 
 
@@ -98,19 +86,38 @@ def whole_of(
         labels: of the image.
         seen: detections of the image.
     """
-    view = _view(0, 0, size[1], size[0])
-    under = _under(image, (0, 0, size[1], size[0]), view)
+    part = (0, 0, size[1], size[0])
+    view = View.of(part, TILE)
+    under = _under(image, part, view)
     tiles = [under.copy()] if image is not None else []
     for record in (labels, seen):
-        tile = under.copy()
-        _draw_all(ImageDraw.Draw(tile), view, space, record, None)
+        tile, pen = _sheet(under, view)
+        _draw_all(pen, space, record, -1)
         tiles.append(tile)
     return side_by_side(tiles)
 
 
-def _view(x0: int, y0: int, x1: int, y1: int) -> View:
-    scale = min(TILE[0] / max(x1 - x0, 1), TILE[1] / max(y1 - y0, 1))
-    return View(x0, y0, scale, (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))))
+@dataclass(frozen=True)
+class _Place:
+    """What is cut out: the hull of the labelled box and of the one to put in its place."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        return np.ones((self.y1 - self.y0, self.x1 - self.x0), bool)
+
+
+def _hull(finding: Finding) -> _Place:
+    boxes = [b for b in (finding.given_box, finding.proposed_box) if b is not None]
+    if not boxes:
+        return _Place(finding.x0, finding.y0, finding.x1, finding.y1)
+    corners = np.array(boxes)
+    low, high = np.floor(corners[:, :2].min(0)), np.ceil(corners[:, 2:].max(0))
+    x0, y0, x1, y1 = (int(v) for v in (*low, *np.maximum(high, low + 1)))
+    return _Place(x0, y0, x1, y1)
 
 
 def _under(image: Bytes | None, part: tuple[int, int, int, int], view: View) -> Image.Image:
@@ -120,63 +127,95 @@ def _under(image: Bytes | None, part: tuple[int, int, int, int], view: View) -> 
     return Image.fromarray(resize(image[y0:y1, x0:x1], view.size, smooth=True))
 
 
-def _draw_all(
-    pen: ImageDraw.ImageDraw,
-    view: View,
-    space: LabelSpace,
-    record: BoxLabels | DetPrediction | None,
-    finding: Finding | None,
-) -> None:
-    """Thin frames in class colours, the labelled ones full, the seen ones broken."""
+def _sheet(under: Image.Image, view: View) -> tuple[Image.Image, Pen]:
+    tile = under.copy()
+    return tile, Pen(ImageDraw.Draw(tile, "RGBA"), view)
+
+
+def _draw_labels(pen: Pen, space: LabelSpace, labels: BoxLabels, finding: Finding) -> None:
+    _draw_all(pen, space, labels, finding.label)
+    own = finding.given_box
+    if own is None:
+        if finding.proposed_box is not None:
+            pen.marks(finding.proposed_box)  # nothing is labelled there
+        return
+    twin = _twin(labels, finding) if finding.kind == "duplicate" else -1
+    if twin >= 0:
+        other = _box(labels.boxes[twin])
+        pen.frame(other, AMBER, 2)
+        pen.caption(other, f"box {twin + 1}", AMBER, below=True)
+    pen.frame(own, AMBER, 3)
+    pen.caption(own, _name(space, finding.given_index), AMBER)
+
+
+def _draw_seen(pen: Pen, space: LabelSpace, seen: DetPrediction | None, finding: Finding) -> None:
+    own = finding.proposed_box
+    row = -1 if own is None or seen is None else _row_of(seen.boxes, own)
+    _draw_all(pen, space, seen, row)
+    if finding.given_box is not None and (own is None or finding.kind == "location"):
+        pen.frame(finding.given_box, AMBER, 2)
+    if own is None:
+        return
+    if seen is not None and row >= 0:
+        _draw_spread(pen, own, _deviations(seen, row))
+    pen.frame(own, SKY, 3, dash=9)
+    score = f" {finding.p_proposed:.2f}" if np.isfinite(finding.p_proposed) else ""
+    pen.caption(own, f"{_name(space, finding.proposed_index)}{score}", SKY)
+
+
+def _draw_spread(pen: Pen, box: Box, deviations: npt.NDArray[np.float64] | None) -> None:
+    """Dotted boxes one standard deviation inside and outside of a box, if they can be seen."""
+    if deviations is None or deviations.max() * pen.view.scale < _VISIBLE:
+        return
+    out = np.array([-1, -1, 1, 1]) * deviations
+    for sign in (1, -1):
+        edge = np.array(box) + sign * out
+        if (edge[2:] > edge[:2]).all():  # a box can be smaller than its spread
+            pen.frame(_box(edge), SKY, 1, dash=3)
+
+
+def _deviations(seen: DetPrediction, row: int) -> npt.NDArray[np.float64] | None:
+    """Standard deviations of the corners, of both kinds together, pixels."""
+    parts = [v[row] for v in (seen.box_aleatoric, seen.box_epistemic) if v is not None]
+    if not parts:
+        return None
+    total = np.sqrt(np.maximum(np.nansum(parts, 0), 0))
+    return total if np.isfinite(total).all() else None
+
+
+def _draw_all(pen: Pen, space: LabelSpace, record: Record, own: int) -> None:
+    """Thin frames in class colours, the labelled ones full, the seen ones broken; without one of them."""
     if record is None:
         return
-    dashed = isinstance(record, DetPrediction)
+    seen = isinstance(record, DetPrediction)
     kept = record.scores >= _SHOWN_SCORE if isinstance(record, DetPrediction) else np.ones(len(record), bool)
-    own = None if finding is None else (finding.proposed_box if dashed else finding.given_box)
     for k in np.flatnonzero(kept).tolist():
-        box = (*record.boxes[k].tolist(),)
-        if own is not None and max(abs(a - b) for a, b in zip(box, own, strict=True)) < 1e-6:
-            continue
-        corners = view.place(box)  # type: ignore[arg-type]  # four of them
-        if corners[2] < 0 or corners[3] < 0 or corners[0] > view.size[0] or corners[1] > view.size[1]:
-            continue
-        color = tuple(int(v) for v in space.palette[int(record.classes[k])])
-        _frame(pen, corners, _light(color), 1, dashed=dashed)
+        if k != own:
+            color = light(space.palette[int(record.classes[k])].tolist())
+            pen.frame(_box(record.boxes[k]), color, 2, dash=5 if seen else 0)
 
 
-def _frame(
-    pen: ImageDraw.ImageDraw, corners: Sequence[float], color: Color, width: int, *, dashed: bool
-) -> None:
-    x0, y0, x1, y1 = (round(v) for v in corners)
-    pen.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=_RIM, width=width + 2)
-    if not dashed:
-        pen.rectangle((x0, y0, x1, y1), outline=color, width=width)
-        return
-    for a, b in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
-        length = max(abs(b[0] - a[0]), abs(b[1] - a[1]), 1)
-        for start in range(0, length, 2 * _DASH):
-            ends = [start / length, min(start + _DASH, length) / length]
-            points = [(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for t in ends]
-            pen.line(points, fill=color, width=width)
+def _twin(labels: BoxLabels, finding: Finding) -> int:
+    """The other label that overlaps a label most, of its class if there is one; -1: none does."""
+    if finding.given_box is None or not len(labels):
+        return -1
+    iou = paired_iou(labels.boxes, np.broadcast_to(np.array(finding.given_box), labels.boxes.shape))
+    if 0 <= finding.label < len(iou):
+        iou[finding.label] = 0
+    best = int((iou + (labels.classes == finding.given_index) * (iou >= 0.5)).argmax())
+    return best if iou[best] > 0 else -1
 
 
-def _caption(pen: ImageDraw.ImageDraw, view: View, box: Corners, words: str, color: Color) -> None:
-    """A word above the box, or within its top where there is no room."""
-    font = ImageFont.load_default(13)
-    text = words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 1] + "…"
-    x, y = view.place(box)[:2]
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-    wide, high = right - left + 8, bottom - top + 6
-    x = float(np.clip(x, 0, max(view.size[0] - wide, 0)))
-    y = y - high - 2 if y - high - 2 >= 0 else max(y, 0) + 2
-    pen.rectangle((x, y, x + wide, y + high), fill=_RIM)
-    pen.text((x + 4 - left, y + 3 - top), text, fill=color, font=font)
+def _row_of(boxes: npt.NDArray[np.float64], box: Box) -> int:
+    """Position of a box among others, -1: not there."""
+    off = np.abs(boxes - np.array(box)).max(1, initial=0)
+    near = np.flatnonzero(off < _SAME)
+    return int(near[0]) if len(near) else -1
 
 
-def _light(color: Sequence[int]) -> Color:
-    """Dark class colours are lifted, so that a thin line shows on any picture."""
-    low = max(0, 110 - max(color))
-    return (min(color[0] + low, 255), min(color[1] + low, 255), min(color[2] + low, 255))
+def _box(corners: npt.NDArray[np.float64] | Sequence[float]) -> Box:
+    x0, y0, x1, y1 = (float(v) for v in corners)
+    return x0, y0, x1, y1
 
 
 def _name(space: LabelSpace, index: int) -> str:

@@ -45,7 +45,7 @@ def read_notes(folder: Path, class_names: Sequence[str] = ()) -> RunNotes:
     if not isinstance(record, dict):
         record = {}
     options = dict(record.get("options") or {})
-    if options.get("classes"):
+    if isinstance(options.get("classes"), list):
         options["classes"] = [class_names[i] for i in options["classes"] if i < len(class_names)]
     version = (record.get("versions") or {}).get("dubio") or _installed()
     date = record.get("started") or datetime.now(UTC).isoformat(timespec="seconds")

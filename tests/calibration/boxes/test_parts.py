@@ -97,9 +97,20 @@ def test_defect_8_each_box_carries_its_own_spread() -> None:
     rng = np.random.default_rng(0)
     for k in range(6):
         draws = few[k] + std[k] * rng.normal(size=(100_000, 4))
-        weight = mine.lift(draws)
+        weight = np.exp(mine.log_weight(draws))
         q = weight / weight.sum(1, keepdims=True)
         np.testing.assert_allclose(np.sqrt(variance[k]), q.std(0), rtol=0.05)
+
+
+def test_sure_and_doubtful_scores_stay_finite() -> None:
+    p = np.array([[1.0, 0.0, 1e-300], [0.5, 0.5, 0.5]])
+    mine = ClassTemperature()
+    mine.temperature, mine.source = np.array([0.05]), "sigmoid"
+    found, variance = calibrated_classes(mine, _prediction(p, "sigmoid", np.full((2, 3), 0.04)))
+    assert variance is not None
+    assert np.isfinite(found).all()
+    assert np.isfinite(variance).all()
+    assert (variance <= found * (1 - found) + 1e-12).all()
 
 
 def test_defect_10_logits_are_no_probabilities() -> None:

@@ -20,6 +20,8 @@ from dubio.core.errors import InputError
 Ints = npt.NDArray[np.int64]
 # probabilities nearer to 0 or 1 than this are taken as this
 _EDGE, _TOP = 1e-30, 1 - 1e-12
+# log odds beyond the winner's that are as good as infinite
+_FAR = 50.0
 # Temperatures of classes lie within a factor of about 1.6 of the common one unless objects say otherwise.
 _PULL = 5.0
 # A class that was met so often weighs as much as all classes together.
@@ -44,8 +46,8 @@ class ClassCalibrator(Protocol):
         """
         ...
 
-    def lift(self, p: Floats) -> Floats:
-        """Weight of each class, ``(N, C)``, rising in its own probability; not normalised."""
+    def log_weight(self, p: Floats) -> Floats:
+        """Logarithm of each class's weight, ``(N, C)``, rising in its own probability; not normalised."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -110,9 +112,9 @@ class ClassTemperature:
         self.temperature = np.exp(np.asarray(common, np.float64))
         return self
 
-    def lift(self, p: Floats) -> Floats:
+    def log_weight(self, p: Floats) -> Floats:
         """See :class:`ClassCalibrator`."""
-        return np.asarray(np.exp(_log_odds(p, self.source) / self.temperature))
+        return np.asarray(_log_odds(p, self.source) / self.temperature)
 
     def state(self) -> dict[str, Any]:
         """See :class:`ClassCalibrator`."""
@@ -163,13 +165,13 @@ class ClassIsotonic:
             self.curves.append((*_isotonic(p[:, c], hit[:, c]), n / (n + POOLING)))
         return self
 
-    def lift(self, p: Floats) -> Floats:
+    def log_weight(self, p: Floats) -> Floats:
         """See :class:`ClassCalibrator`."""
         found = np.interp(p, *self.curves[0][:2])
         for c, (xs, ys, weight) in enumerate(self.curves[1:]):
             found[:, c] = weight * np.interp(p[:, c], xs, ys) + (1 - weight) * found[:, c]
         # a curve of steps says 0 to several classes: the score itself keeps their order
-        return np.asarray(found + _EDGE * (p + _EDGE), np.float64)
+        return np.log(found + _EDGE * (p + _EDGE))
 
     def state(self) -> dict[str, Any]:
         """See :class:`ClassCalibrator`."""
@@ -208,14 +210,17 @@ def calibrated_classes(
     if prediction.class_scores is None or prediction.kind is None:
         raise InputError("the detections have no scores of all classes", remedy="calibrate confidence only")
     p = object_scores(prediction.class_scores, prediction.kind)
-    weight = calibrator.lift(p)
+    log_weight = calibrator.log_weight(p)
+    most = log_weight.max(1, keepdims=True)
+    weight = np.exp(log_weight - most)
     total = weight.sum(1, keepdims=True)
     q = weight / total
     if prediction.class_variance is None:
         return q, None
     std = np.sqrt(prediction.class_variance)
-    step = calibrator.lift(np.clip(p + std, _EDGE, 1)) - calibrator.lift(np.clip(p - std, _EDGE, 1))
-    v = (step / 2) ** 2
+    ends = [calibrator.log_weight(np.clip(p + d, _EDGE, _TOP)) - most for d in (std, -std)]
+    up, down = (np.exp(np.minimum(a, _FAR)) for a in ends)
+    v = ((up - down) / 2) ** 2
     # first order through the division by the sum, scores independent
     spread = ((1 - 2 * q) * v + q**2 * v.sum(1, keepdims=True)) / total**2
     return q, np.clip(spread, 0, q * (1 - q))

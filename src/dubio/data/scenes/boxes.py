@@ -12,14 +12,14 @@ from dubio.data.scenes.space import SCENE_SPACE
 _THINGS = ("person", "car", "truck", "bus", "bicycle", "traffic light", "traffic sign")
 BOX_SPACE = LabelSpace("scene-things", tuple(c for c in SCENE_SPACE.classes if c.name in _THINGS))
 # What is smaller or more hidden nobody would label: pixels of the shorter side, and share.
-_LEAST_SIDE, _MOST_HIDDEN = 7, 0.75
+_LEAST_SIDE, _MOST_HIDDEN = 9, 0.75
 
 
 def scene_boxes(scene: Scene) -> BoxLabels:
     """Boxes around the visible pixels of the countable things of a scene.
 
     Classes are those of :data:`BOX_SPACE`. Occlusion is the share that nearer things hide, distance is in
-    metres. Things of fewer than seven pixels in width or height, or hidden to more than three quarters, are
+    metres. Things of fewer than nine pixels in width or height, or hidden to more than three quarters, are
     left out.
 
     >>> from dubio.data.scenes.render import render_scene

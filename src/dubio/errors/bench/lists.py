@@ -18,6 +18,8 @@ from dubio.errors.bench.truth import Truth, TruthError
 from dubio.errors.findings import Finding, flat_indices, from_table
 
 REQUIRED = ("image_id", "probability", "runs", "height", "width")
+# Columns of boxes, which lists of regions may lack.
+_BOXES = {"given_box", "proposed_box", "label", "box_id", "kinds"}
 _DEFAULTS: Mapping[str, Any] = {
     "kind": "missing", "given": "", "proposed": "", "given_index": -1, "proposed_index": -1, "score": None,
     "p_given": float("nan"), "p_proposed": float("nan"), "reason": "",
@@ -46,9 +48,10 @@ def read_findings(path: str | Path) -> list[Finding]:
         if missing:
             raise InputError(f"has no column '{missing[0]}'", path=path, remedy=f"give {', '.join(REQUIRED)}")
         fields = set(Finding.__dataclass_fields__)
-        if fields <= set(table.column_names):
-            return from_table(table.select(sorted(fields)))
-        rows = table.select([c for c in table.column_names if c in fields]).to_pylist()
+        known = table.select([c for c in table.column_names if c in fields])
+        if fields - _BOXES <= set(table.column_names):
+            return from_table(known)
+        rows = known.to_pylist()
         return [_completed(number, row) for number, row in enumerate(rows, start=1)]
     except (pa.ArrowException, OSError, TypeError, ValueError) as error:
         if isinstance(error, InputError):

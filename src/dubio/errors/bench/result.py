@@ -62,12 +62,14 @@ class KindScore:
         errors: number of errors.
         recall_at_errors: share found by as many findings as there are errors of all kinds.
         recall: share found by the whole list.
+        ap: average precision of the list of that kind, where there is one (boxes).
     """
 
     kind: str
     errors: int
     recall_at_errors: Estimate
     recall: Estimate
+    ap: Estimate = Estimate(math.nan)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +11,12 @@ from dubio.core.errors import InputError
 from dubio.core.seeds import rng_for
 from dubio.errors.bench import tally as count
 from dubio.errors.bench.matching import MATCH_IOU, Rows, match
+from dubio.errors.bench.parts import Known, Measures, Sums, by_class, by_kind
 from dubio.errors.bench.result import ClassScore, Effort, Estimate, KindScore, Point, Score
 from dubio.errors.bench.truth import Truth
 from dubio.errors.findings import Finding
 
 Floats = npt.NDArray[np.float64]
-Measures = dict[str, Floats]
 BUDGETS = (10, 20, 50, 100, 200, 500)
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(21))
 SHARES = (0.25, 0.5, 0.75)
@@ -25,21 +24,6 @@ SHARES = (0.25, 0.5, 0.75)
 _TAILS = (0.05, 0.95)
 # Numbers per array while draws are counted: 32 MB.
 _CELLS = 1 << 22
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Matched findings and errors as arrays."""
-
-    rows: Rows
-    errors_of: Floats  # (I,) errors per image
-    image_of: npt.NDArray[np.int64]  # (E,) image of each error
-    kind_of: npt.NDArray[np.int64]
-    class_of: npt.NDArray[np.int64]
-    kinds: tuple[str, ...]
-    classes: tuple[int, ...]
-    budgets: tuple[int, ...]
-    thresholds: tuple[float, ...]
 
 
 def score(
@@ -77,19 +61,55 @@ def score(
     Raises:
         InputError: a truth without images, bad options, or findings that don't fit the truth.
     """
+    _check(truth, draws, budgets, thresholds)
+    rows = match(findings, truth, match_iou=match_iou, workers=workers)
+    return score_rows(
+        rows, truth, len(findings), match_iou=match_iou, draws=draws, seed=seed, budgets=budgets,
+        thresholds=thresholds,
+    )  # fmt: skip
+
+
+def _check(truth: Known, draws: int, budgets: Sequence[int], thresholds: Sequence[float]) -> None:
     if not truth.shapes:
         raise InputError("the truth has no images", path=truth.folder)
     if draws < 0 or any(b < 1 for b in budgets) or any(not 0 <= t <= 1 for t in thresholds):
         raise InputError("draws and budgets are whole numbers, thresholds lie in 0 … 1")
-    rows = match(findings, truth, match_iou=match_iou, workers=workers)
-    sums = _sums(rows, truth, budgets, thresholds)
+
+
+def score_rows(
+    rows: Rows,
+    truth: Known,
+    listed: int,
+    *,
+    match_iou: float,
+    draws: int,
+    seed: int,
+    budgets: Sequence[int],
+    thresholds: Sequence[float],
+    lists: Mapping[str, Rows] | None = None,
+) -> Score:
+    """Score findings that are matched already (see :func:`score`).
+
+    Args:
+        rows: the matched findings.
+        truth: the known errors, of masks or of boxes.
+        listed: findings in the list as it was given.
+        match_iou: as in :func:`score`, like what follows.
+        draws: bootstrap draws.
+        seed: seed of the draws.
+        budgets: numbers of findings to read.
+        thresholds: probabilities.
+        lists: a list of each kind, matched; ``None``: kinds have no average precision.
+    """
+    _check(truth, draws, budgets, thresholds)
+    sums = _sums(rows, truth, budgets, thresholds, lists or {})
     point = _measure(sums, np.ones((1, len(truth.shapes))))
     low, high = _interval(sums, len(truth.shapes), draws, seed)
 
     def estimate(name: str, k: int = 0) -> Estimate:
         return Estimate(float(point[name][0, k]), float(low[name][k]), float(high[name][k]))
 
-    hits = np.full(len(findings), -1, np.int64)
+    hits = np.full(listed, -1, np.int64)
     hits[rows.place] = rows.error
     return Score(
         images=len(truth.shapes),
@@ -119,6 +139,7 @@ def score(
                 int((sums.kind_of == k).sum()),
                 estimate("kind_recall_at", k),
                 estimate("kind_recall", k),
+                estimate("kind_ap", k),
             )
             for k, kind in enumerate(sums.kinds)
         ),
@@ -134,25 +155,32 @@ def score(
     )  # fmt: skip
 
 
-def _sums(rows: Rows, truth: Truth, budgets: Iterable[int], thresholds: Iterable[float]) -> _Sums:
+def _sums(
+    rows: Rows,
+    truth: Known,
+    budgets: Iterable[int],
+    thresholds: Iterable[float],
+    lists: Mapping[str, Rows],
+) -> Sums:
     position = {name: i for i, name in enumerate(sorted(truth.shapes))}
-    kinds = tuple(sorted({e.kind for e in truth.errors}))
+    kinds = tuple(sorted({e.called for e in truth.errors}))
     image_of = np.array([position[e.image_id] for e in truth.errors], np.int64)
     class_of = np.array([e.concerned for e in truth.errors], np.int64)
-    return _Sums(
+    return Sums(
         rows,
         np.bincount(image_of, minlength=len(position)).astype(float),
         image_of,
-        np.array([kinds.index(e.kind) for e in truth.errors], np.int64),
+        np.array([kinds.index(e.called) for e in truth.errors], np.int64),
         class_of,
         kinds,
         tuple(sorted({*class_of.tolist(), *rows.concerned.tolist()})),
         tuple(sorted({*budgets, len(truth.errors)} - {0})) if truth.errors else tuple(sorted(set(budgets))),
         tuple(thresholds),
+        lists,
     )
 
 
-def _interval(sums: _Sums, n_images: int, draws: int, seed: int) -> tuple[Measures, Measures]:
+def _interval(sums: Sums, n_images: int, draws: int, seed: int) -> tuple[Measures, Measures]:
     """Both ends of the intervals of all measures; NaN without draws or with a single image."""
     parts: list[Measures] = []
     if n_images > 1:
@@ -177,7 +205,7 @@ def _quantile(values: Floats, q: float, method: str) -> Floats:
     return np.asarray(np.take_along_axis(ordered, place[None], axis=0)[0])
 
 
-def _measure(sums: _Sums, weights: Floats) -> Measures:
+def _measure(sums: Sums, weights: Floats) -> Measures:
     """All measures of each draw, each ``(D, K)``."""
     rows = sums.rows
     hit = rows.error >= 0
@@ -198,44 +226,11 @@ def _measure(sums: _Sums, weights: Floats) -> Measures:
         **{name: values[:, None] for name, values in single.items()},
         "read": read, "hits": hits, "precision_at": precision, "recall_at": recall, "f1_at": f1,
         "effort": count.effort(t, SHARES),
-        **_by_kind(sums, t, weights), **_by_class(sums, weights),
+        **by_kind(sums, t, weights), **by_class(sums, weights),
     }  # fmt: skip
 
 
-def _by_kind(sums: _Sums, t: count.Tally, weights: Floats) -> Measures:
-    rows = sums.rows
-    kind = np.where(rows.error >= 0, sums.kind_of[rows.error], -1) if len(sums.kind_of) else rows.error
-    all_, top = [], []
-    budget = np.minimum(t.errors, t.read[:, -1] if t.read.shape[1] else 0)[:, None]
-    for k in range(len(sums.kinds)):
-        errors = np.bincount(sums.image_of[sums.kind_of == k], minlength=weights.shape[1]).astype(float)
-        part = count.tally(rows.probability, rows.image, kind == k, errors, weights)
-        all_.append(count.recall(part))
-        first = count.hits_after(t, budget, part.hits)
-        top.append(count.rates(budget, first, part.errors)[1][:, 0])
-    return {"kind_recall": _columns(all_, len(weights)), "kind_recall_at": _columns(top, len(weights))}
-
-
-def _by_class(sums: _Sums, weights: Floats) -> Measures:
-    rows = sums.rows
-    hit = rows.error >= 0
-    meets = np.where(hit, sums.class_of[rows.error], -1) if len(sums.class_of) else rows.error
-    aps, recalls = [], []
-    for index in sums.classes:
-        errors = np.bincount(sums.image_of[sums.class_of == index], minlength=weights.shape[1]).astype(float)
-        # What meets an error of another class is neither right nor wrong here.
-        mine = (meets == index) | (~hit & (rows.concerned == index))
-        part = count.tally(rows.probability[mine], rows.image[mine], hit[mine], errors, weights)
-        aps.append(count.average_precision(part))
-        recalls.append(count.recall(part))
-    return {"class_ap": _columns(aps, len(weights)), "class_recall": _columns(recalls, len(weights))}
-
-
-def _columns(parts: list[Floats], draws: int) -> Floats:
-    return np.column_stack(parts) if parts else np.zeros((draws, 0))
-
-
-def _curve(sums: _Sums) -> dict[str, Floats]:
+def _curve(sums: Sums) -> dict[str, Floats]:
     rows = sums.rows
     t = count.tally(
         rows.probability, rows.image, rows.error >= 0, sums.errors_of, np.ones((1, len(sums.errors_of)))

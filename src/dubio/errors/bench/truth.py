@@ -59,6 +59,11 @@ class TruthError:
     box: tuple[int, int, int, int]
 
     @property
+    def called(self) -> str:
+        """The kind that it is counted as."""
+        return self.kind
+
+    @property
     def concerned(self) -> int:
         """The class whose labels are wrong: the dropped object's, otherwise what the label says.
 

@@ -102,4 +102,4 @@ def _concerned(works: Sequence[BoxWork], found: Found) -> np.ndarray[tuple[int, 
         return np.zeros(0, np.int64)
     x = np.concatenate([w.places.x for w in works])[first[found.image] + found.candidate]
     missing = x[:, INDEX["source"]] == 1
-    return np.where(missing, x[:, INDEX["proposed"]], x[:, INDEX["given"]]).astype(np.int64)
+    return np.asarray(np.where(missing, x[:, INDEX["proposed"]], x[:, INDEX["given"]]), np.int64)

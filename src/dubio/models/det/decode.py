@@ -51,11 +51,11 @@ def decode_head(
     reference = np.tile(np.asarray(head.reference, np.float64), (shape[0], 1))
     if spec.coder == "distribution":
         bins = DistributionCoder(probabilities=spec.probabilities)
-        found = bins.decode(flat, reference[:, :2], reference[:, 2])
+        found = bins.decode(flat, reference[:, :2], reference[:, 2:])
         return found.mean.reshape(shape), found.variance.reshape(shape)
     if spec.coder == "distance":
         sides = DistanceCoder(spec.distances, spec.clamp if spec.distances == "exponential" else None)
-        where = (reference[:, :2], reference[:, 2])
+        where = (reference[:, :2], reference[:, 2:])
         if head.variances is None:
             return sides.decode_point(flat, *where).reshape(shape), None
         noise = head.variances.reshape(-1, 4)

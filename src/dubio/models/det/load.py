@@ -122,7 +122,9 @@ def _detector_text(path: Path) -> str | None:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"isn't readable ({plain_reason(error)})", path=path) from error
-    return text if '"outputs"' in text and '"coder"' in text else None
+    # dubio's own checkpoints keep a card in the file of their architecture: it is that of no other model
+    own = '"dubio detection model"' in text
+    return text if '"outputs"' in text and '"coder"' in text and not own else None
 
 
 def _open_torch(

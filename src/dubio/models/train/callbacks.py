@@ -52,16 +52,37 @@ class SeedEpochs(pl.Callback):
         )
 
 
+class SeedSteps(pl.Callback):
+    """Seed torch before each step, so that a resumed run drops out the same channels.
+
+    A seed per epoch isn't enough: a resumed epoch draws its first number before the seed is set.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        """Seed by step and process."""
+        torch.manual_seed(
+            derive_seed(self.seed, f"step {trainer.global_step}", f"rank {trainer.global_rank}")
+        )
+
+
 class Curves(pl.Callback):
     """Keep losses and metrics of each epoch in a CSV file; they travel in the checkpoint.
 
     Args:
         path: the CSV file.
+        columns: names of what is kept.
+        group: the group of parameters whose learning rate is shown.
         reporter: is told each row, and each step.
     """
 
-    def __init__(self, path: Path, reporter: Reporter) -> None:
+    def __init__(
+        self, path: Path, reporter: Reporter, columns: tuple[str, ...] = _COLUMNS, group: int = 0
+    ) -> None:
         self.path, self.reporter = path, reporter
+        self.columns, self.group = columns, group
         self.rows: list[dict[str, float]] = []
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
@@ -72,15 +93,15 @@ class Curves(pl.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add a row."""
         found = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        row = {name: found[name] for name in _COLUMNS if name in found}
+        row = {name: found[name] for name in self.columns if name in found}
         row |= {
             "epoch": float(trainer.current_epoch + 1),
             "step": float(trainer.global_step),
-            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "lr": float(trainer.optimizers[0].param_groups[self.group]["lr"]),
         }
         self.rows.append(row)
         if trainer.is_global_zero:
-            write_text(self.path, _table(self.rows))
+            write_text(self.path, _table(self.columns, self.rows))
             self.reporter.epoch(row)
 
     def state_dict(self) -> dict[str, Any]:
@@ -92,12 +113,12 @@ class Curves(pl.Callback):
         self.rows = list(state_dict["rows"])
 
 
-def _table(rows: list[dict[str, float]]) -> str:
+def _table(columns: tuple[str, ...], rows: list[dict[str, float]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        cells = [row.get(name) for name in _COLUMNS]
+        cells = [row.get(name) for name in columns]
         writer.writerow([None if c is None else f"{c:g}" for c in cells])
     return text.getvalue()
 

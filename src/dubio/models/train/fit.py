@@ -24,7 +24,7 @@ from dubio.core.records import Dataset
 from dubio.core.seeds import derive_seed
 from dubio.models.card import IMAGENET_MEAN, IMAGENET_STD, ModelCard
 from dubio.models.smp import Architecture, build, save_checkpoint, stride_of
-from dubio.models.train.callbacks import Curves, Reporter, SaveOnStop, SeedEpochs, Silent
+from dubio.models.train.callbacks import Curves, Reporter, SaveOnStop, SeedEpochs, SeedSteps, Silent
 from dubio.models.train.crops import Crops, EpochSampler, WholeImages, read_pair
 from dubio.models.train.losses import balanced_weights
 from dubio.models.train.module import Segmenter
@@ -76,7 +76,7 @@ def train_segmenter(
     space, work = train.space, work or folder
     if not len(train) or not len(val):
         raise InputError("there are no labelled images to train or to validate on", path=train.root)
-    _quieten()
+    quieten()
     torch.manual_seed(derive_seed(options.seed, "weights"))
     architecture = Architecture(options.architecture, options.encoder, len(space), options.extra)
     network = build(architecture, options.encoder_weights).to(memory_format=torch.channels_last)
@@ -99,13 +99,13 @@ def train_segmenter(
     )
     stop = SaveOnStop(lambda net: save_checkpoint(folder / "last", net, architecture, card))
     # The checkpoint comes last, so that the curves in it hold the epoch that it ends.
-    callbacks: list[Any] = [SeedEpochs(options.seed), curves, stop, best]
+    callbacks: list[Any] = [SeedEpochs(options.seed), SeedSteps(options.seed), curves, stop, best]
     if options.patience is not None:
         callbacks.append(EarlyStopping("val_miou", mode="max", patience=options.patience))
-    trainer = _trainer(options, folder, callbacks)
+    trainer = make_trainer(options, folder, callbacks)
     loaders = _loaders(train, val, options, card)
     last = resume or work / "last.ckpt"
-    _fit(trainer, module, loaders, last if last.is_file() else None)
+    run_fit(trainer, module, loaders, last if last.is_file() else None)
     if trainer.is_global_zero:
         _keep_best(module, Path(best.best_model_path))
         metrics = _metrics(trainer, module, loaders[1], options)
@@ -115,7 +115,8 @@ def train_segmenter(
     return TrainResult(folder, {}, False)
 
 
-def _fit(trainer: Any, module: Segmenter, loaders: tuple[Any, Any], last: Path | None) -> None:
+def run_fit(trainer: Any, module: Segmenter, loaders: tuple[Any, Any], last: Path | None) -> None:
+    """Train; a stop by the user ends the process after the weights are saved."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         with _quiet():
@@ -167,7 +168,8 @@ def _calm() -> dict[str, Any]:
     return {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 
 
-def _trainer(options: TrainOptions, folder: Path, callbacks: list[Any]) -> Any:
+def make_trainer(options: TrainOptions, folder: Path, callbacks: list[Any]) -> Any:
+    """A trainer of Lightning with our options and without its chatter."""
     devices: Any = options.devices
     if devices != "auto" and devices.lstrip("-").isdigit():
         devices = int(devices)
@@ -229,7 +231,8 @@ def _class_weights(train: Dataset, options: TrainOptions) -> tuple[float, ...] |
     return options.class_weights
 
 
-def _quieten() -> None:
+def quieten() -> None:
+    """Keep the libraries' reports from the user."""
     for name in (
         "lightning",
         "lightning.pytorch",

@@ -12,7 +12,19 @@ from dubio.reliability.boxes.intervals import LEVELS
 
 Floats = npt.NDArray[np.float64]
 # draws at once: their weights for all images fit into the cache
-_BLOCK = 50
+BLOCK = 50
+
+
+def image_weights(rng: np.random.Generator, n: int, draws: int) -> Floats:
+    """How often each of ``n`` images is drawn, ``(draws, n)``; ``n`` are drawn each time, with replacement.
+
+    Counting drawn numbers is a hundred times faster than drawing counts (``rng.multinomial``).
+
+    >>> image_weights(np.random.default_rng(0), 5, 2).sum(1).tolist()
+    [5.0, 5.0]
+    """
+    drawn = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
 
 
 def level_figures(level: npt.ArrayLike, values: Mapping[str, npt.ArrayLike]) -> dict[str, float]:
@@ -69,9 +81,8 @@ def level_intervals(
     table = np.column_stack([counts, *sums])
     rng = rng_for(seed, "boxes bootstrap")
     drawn: list[Floats] = []
-    for start in range(0, replicates, _BLOCK):
-        weight = rng.multinomial(n, np.full(n, 1 / n), min(_BLOCK, replicates - start))
-        total = weight @ table
+    for start in range(0, replicates, BLOCK):
+        total = image_weights(rng, n, min(BLOCK, replicates - start)) @ table
         size = total[:, : len(LEVELS) + 1].sum(1, keepdims=True)
         reached = np.cumsum(total[:, : len(LEVELS)], 1) / size
         means = total[:, len(LEVELS) + 1 :] / size

@@ -5,14 +5,26 @@ const MOST_TILES = Math.max(0, ...FINDINGS.map((f) => f.picture?.tiles ?? 0));
 const STRIP = MOST_TILES ? String((MOST_TILES * (DATA.tile[0] + DATA.tile[2]) - DATA.tile[2]) / DATA.tile[1]) : "14";
 const sourceOf = (f) => f.picture.src.split("/").map(encodeURIComponent).join("/");
 
+// Where label and model agree on the class, what they disagree on: first the words, then what stands out.
+const OTHERWISE = { location: ["model sees it ", "elsewhere"], duplicate: ["model sees ", "one object"] };
+
+function modelSays(f) {
+  const [words, what] = OTHERWISE[f.kind] ?? ["model says ", null];
+  return [words, what === null ? chip(f.proposed) : h("b", {}, what)];
+}
+
 function sides(f) {
+  const [words, what] = modelSays(f);
   return [
     h("span", { class: "said" }, h("em", {}, "label says "), chip(f.given)),
-    h("span", { class: "said" }, h("em", {}, h("span", { class: "arrow", "aria-hidden": "true" }, "→ "), "model says "), chip(f.proposed)),
+    h("span", { class: "said" }, h("em", {}, h("span", { class: "arrow", "aria-hidden": "true" }, "→ "), words), what),
   ];
 }
 
-const altText = (f) => `Finding ${f.n}: label ${DATA.palette[f.given].name}, model ${DATA.palette[f.proposed].name}`;
+function altText(f) {
+  const [words, what] = OTHERWISE[f.kind] ?? ["model ", DATA.palette[f.proposed].name];
+  return `Finding ${f.n}: label ${DATA.palette[f.given].name}, ${words}${what}`;
+}
 
 function missing(text) {
   return h("div", { class: "no-picture" }, text);
@@ -42,8 +54,10 @@ const kindTag = (f) => h("span", { class: `tag ${f.kind}` }, DATA.kinds[f.kind])
 
 function facts(f) {
   const [x0, y0, x1, y1] = f.box;
+  const title = `box from ${x0}, ${y0} to ${x1}, ${y1} in an image of ${f.of[0]} × ${f.of[1]} pixels`;
+  if (BOXES) return h("span", { class: "facts of-box", title }, `${x1 - x0} × ${y1 - y0} px`, h("span", { class: "dot" }, " "), h("span", {}, `at ${x0}, ${y0}`));
   return h("span", { class: "facts" }, `${whole(f.size)} px`, h("span", { class: "dot" }, " · "),
-    h("span", { title: `box from ${x0}, ${y0} to ${x1}, ${y1} in an image of ${f.of[0]} × ${f.of[1]} pixels` }, `${x1 - x0} × ${y1 - y0} at ${x0}, ${y0}`));
+    h("span", { title }, `${x1 - x0} × ${y1 - y0} at ${x0}, ${y0}`));
 }
 
 function makeCard(f, place, { open, decide, stand }) {

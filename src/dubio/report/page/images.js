@@ -1,7 +1,10 @@
-// Labels that look wrong as a whole, and the images in which most regions do.
+// Labels that look wrong as a whole, and the images in which most regions or boxes do.
 
 const FAULT_FROM = 0.2;
 const FEW_IMAGES = 4;
+const FAULTS = BOXES
+  ? "mostly unlabelled, without the objects of one class, shifted, those of another or a mirrored image, or with exchanged classes"
+  : "mostly unlabelled, shifted, mirrored, or with exchanged classes";
 
 function imageCard(row, rank) {
   const src = row.picture.src.split("/").map(encodeURIComponent).join("/");
@@ -33,8 +36,8 @@ function showImages() {
   const learned = rows.some((row) => row.fault !== null);
   const q = DATA.summary.image_quality || {};
   const said = faults.length
-    ? `${plural(faults.length, "label looks", "labels look")} wrong as a whole: mostly unlabelled, shifted, mirrored, or with exchanged classes.`
-    : learned ? "No label looks wrong as a whole (mostly unlabelled, shifted, mirrored, or with exchanged classes)." : "";
+    ? `${BOXES ? `The labels of ${plural(faults.length, "image")} look` : plural(faults.length, "label looks", "labels look")} wrong as a whole: ${FAULTS}.`
+    : learned ? `${BOXES ? "The labels of no image look" : "No label looks"} wrong as a whole (${FAULTS}).` : "";
   const measured = q.auroc ? ` Such faults, planted into labels of images that the classifier had not seen, are told from the labels as given with an AUROC of ${q.auroc.toFixed(2)}.` : "";
   const list = h("ol", { class: "image-rows" });
   const show = (n) => list.replaceChildren(...rows.slice(0, n).map((row, i) => imageCard(row, i + 1)));

@@ -4,6 +4,7 @@ const DATA = JSON.parse(byId("data").textContent);
 const FINDINGS = DATA.findings;
 const BY_NUMBER = new Map(FINDINGS.map((f) => [f.n, f]));
 const KINDS = Object.keys(DATA.kinds);
+const BOXES = DATA.unit === "box";
 const SHELF = `dubio:verdicts:${DATA.run}`;
 const WORDS = { accepted: "Label is wrong", rejected: "Label is fine" };
 

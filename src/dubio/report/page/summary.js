@@ -1,5 +1,22 @@
 // The data set as a whole: figures and the table of classes.
 
+// What is counted, and what the model is asked of it.
+const SPEAK = BOXES ? {
+  many: "Boxes", title: "Labelled boxes", the: "of the boxes", per: "of boxes", each: "suspicious findings per labelled box", no: "labelled boxes",
+  skipped: "without detections", all: "all with detections", agreement: "Boxes confirmed", agreed: "the model sees the same class there (IoU 0.5 or more)",
+  columns: [
+    { name: "Share", of: (c) => c.pixel_share, hint: "share of all labelled boxes" },
+    { name: "Confirmed", of: (c) => c.agreement ?? -1, hint: "share of its boxes where the model sees the same class with an IoU of 0.5 or more" },
+  ],
+} : {
+  many: "Regions", title: "Label regions", the: "of the regions", per: "of regions", each: "suspicious findings per label region", no: "label regions",
+  skipped: "without label", all: "all could be read", agreement: "Pixel agreement", agreed: "of the model with the labels",
+  columns: [
+    { name: "Pixels", of: (c) => c.pixel_share, hint: "share of all pixels" },
+    { name: "Agreement", of: (c) => c.agreement ?? -1, hint: "share of its pixels on which the model agrees" },
+  ],
+};
+
 function figure(label, value, note, extra) {
   return h("div", { class: "figure" },
     h("div", { class: "figure-label" }, label), h("div", { class: "figure-value" }, value),
@@ -10,32 +27,31 @@ function showFigures() {
   const s = DATA.summary;
   const rated = s.error_rate !== null;
   const left = [
-    s.skipped ? `${whole(s.skipped)} without label` : "", s.quarantined ? `${whole(s.quarantined)} left out` : "",
+    s.skipped ? `${whole(s.skipped)} ${SPEAK.skipped}` : "", s.quarantined ? `${whole(s.quarantined)} left out` : "",
   ].filter(Boolean).join(", ");
   const used = s.classes.filter((c) => c.regions).length;
   const figures = [
-    figure("Images", whole(s.images), left || "all could be read"),
-    figure("Label regions", whole(s.regions), `in ${plural(used, "class", "classes")}; ${whole(s.places)} places examined`),
+    figure("Images", whole(s.images), left || SPEAK.all),
+    figure(SPEAK.title, whole(s.regions), `in ${plural(used, "class", "classes")}; ${whole(s.places)} places examined`),
   ];
   if (s.expected !== null) {
     figures.push(figure("Expected errors", amount(s.expected), `90\u00a0%: ${whole(s.low)} to ${whole(s.high)}, of the kind that the model can point at`));
   }
   if (rated) {
     figures.push(figure("Error rate", percent(s.error_rate),
-      `of the regions, ${s.error_rate_estimated ? "estimated from the scores" : "given by you"}`));
+      `${SPEAK.the}, ${s.error_rate_estimated ? "estimated from the scores" : "given by you"}`));
   }
-  figures.push(figure("Pixel agreement", percent(s.pixel_agreement), "of the model with the labels"));
+  figures.push(figure(SPEAK.agreement, percent(s.pixel_agreement), SPEAK.agreed));
   if (s.met_share !== null) figures.push(figure("Planted errors met", percent(s.met_share), "by some candidate; others can't be found"));
   byId("figures").append(...figures);
 }
 
 const CLASS_COLUMNS = [
   { name: "Class", of: (c) => c.name.toLowerCase(), text: true },
-  { name: "Regions", of: (c) => c.regions },
-  { name: "Pixels", of: (c) => c.pixel_share, hint: "share of all pixels" },
-  { name: "Agreement", of: (c) => c.agreement ?? -1, hint: "share of its pixels on which the model agrees" },
+  { name: SPEAK.many, of: (c) => c.regions },
+  ...SPEAK.columns,
   { name: "Suspicious", of: (c) => c.suspicious, hint: `findings with probability ${DATA.suspicious_from} or more` },
-  { name: "of regions", of: (c) => c.suspicious / Math.max(c.regions, 1), hint: "suspicious findings per label region" },
+  { name: SPEAK.per, of: (c) => c.suspicious / Math.max(c.regions, 1), hint: SPEAK.each },
   { name: "Expected errors", of: (c) => c.expected ?? -1, hint: "with 90 % interval", expected: true },
 ];
 
@@ -81,7 +97,7 @@ function showClasses() {
     });
     body.replaceChildren(...rows.map((c) => classRow(c, most, calibrated)));
     columns.forEach((c, i) => heads[i].setAttribute("aria-sort", c !== column ? "none" : down ? "descending" : "ascending"));
-    more.textContent = whether ? "Hide classes without label regions" : `Show ${plural(unused, "class", "classes")} without label regions`;
+    more.textContent = `${whether ? "Hide classes" : `Show ${plural(unused, "class", "classes")}`} without ${SPEAK.no}`;
   }
   draw();
   byId("classes").append(
@@ -97,6 +113,9 @@ function showIntro() {
 
 function showEnd() {
   showLeftOut(DATA.quarantine);
+  // a box whose picture can't be read is examined all the same
+  const left = byId("left-out").querySelector("summary");
+  if (BOXES && left) left.textContent = `${plural(DATA.quarantine.length, "picture")} can't be read`;
   showFoot("Labels and images were only read. run.json beside this page holds all options and versions; findings.parquet the findings.",
     DATA.notes.length ? h("details", {}, h("summary", {}, "What dubio detected"), h("ul", {}, DATA.notes.map((text) => h("li", {}, text)))) : null);
 }

@@ -7,6 +7,10 @@ function rankRow(name, scores, share, strong) {
     cell(scores.ap, share), cell(scores.auroc, 0.5));
 }
 
+const MISTAKES = BOXES
+  ? "objects left out or invented, classes swapped, boxes moved or drawn twice"
+  : "objects left out or invented, classes swapped, outlines spoilt";
+
 function planted(q) {
   const bins = (q.reliability || []).filter((b) => b.every((v) => v !== null));
   const rows = Object.entries(q.baselines || {}).sort((a, b) => (b[1].ap ?? 0) - (a[1].ap ?? 0));
@@ -14,7 +18,7 @@ function planted(q) {
   const met = q.planted ? ` ${whole(q.met)} of the ${whole(q.planted)} (${percent(q.met / q.planted)}) were met by a candidate at all; the rest no model of this strength could point at.` : "";
   return h("div", { class: "trust" },
     h("div", { class: "trust-words" },
-      h("p", {}, "Planted errors are mistakes that dubio makes on purpose in copies of your labels – objects left out or invented, classes swapped, outlines spoilt – so that it knows the truth. The finder learned from them in some images and is measured here on those in the others, which it had not seen."),
+      h("p", {}, `Planted errors are mistakes that dubio makes on purpose in copies of your labels – ${MISTAKES} – so that it knows the truth. The finder learned from them in some images and is measured here on those in the others, which it had not seen.`),
       h("p", { class: "muted" }, `${whole(q.planted)} errors were planted.${met} Real errors may be easier or harder than planted ones.`)),
     h("div", {},
       h("table", { class: "ranks" },

@@ -18,7 +18,7 @@ function tileOf(f, number) {
 function tiles(f) {
   if (!f.picture) return h("div", { class: "tiles" }, missing("No picture of this place"), h("p", { class: "captions two" }, sides(f)));
   const names = f.picture.tiles === 3 ? LOOKS.slice(1) : LOOKS.slice(2);
-  const captions = { picture: "picture", label: ["label says ", chip(f.given)], model: ["model says ", chip(f.proposed)] };
+  const captions = { picture: "picture", label: ["label says ", chip(f.given)], model: modelSays(f) };
   const wanted = names.includes(look) ? [look] : names;
   return h("div", { class: "tiles", "data-count": wanted.length }, wanted.map((name) =>
     h("figure", {}, tileOf(f, names.indexOf(name)), h("figcaption", {}, captions[name]))));

@@ -19,7 +19,7 @@ from dubio.core.errors import InputError, MissingExtraError
 from dubio.core.files import writing
 from dubio.models.det.card import METADATA_KEY, DetectorCard
 from dubio.models.det.torch.network import DetNetwork
-from dubio.models.export import _halve, _silence
+from dubio.models.export import halve_weights, silence
 
 _OPSET = 18
 _ATOL = 1e-4
@@ -98,7 +98,7 @@ def export_detector(
             for name, write in _attempts(flat, own, size):
                 # the exporters raise whatever comes to their minds
                 try:
-                    with _silence():
+                    with silence():
                         write(trial)
                     _finish(trial, own, half=half_weights)
                     worst = _difference(flat, trial, own, size, relative=half_weights)
@@ -165,7 +165,7 @@ def _finish(path: Path, card: DetectorCard, *, half: bool) -> None:
 
     model = onnx.load(str(path))
     if half:
-        _halve(model)
+        halve_weights(model)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(card.to_dict(), ensure_ascii=False)})
     model.producer_name = "dubio"

@@ -140,7 +140,7 @@ def soft_clamp(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
 
     A hard clamp has no gradient outside, and a head that has left the range never comes back.
 
-    >>> soft_clamp(torch.tensor([-99.0, 0.0, 99.0]), -10.0, 4.0).round(decimals=2).tolist()
+    >>> [round(v, 2) for v in soft_clamp(torch.tensor([-99.0, 0.0, 99.0]), -10.0, 4.0).tolist()]
     [-10.0, -0.02, 4.0]
     """
     x = low + functional.softplus(x - low)

@@ -26,18 +26,22 @@ from dubio.models.det.torch.backbone import is_folded, unfold
 from dubio.models.det.torch.checkpoint import save_detector
 from dubio.models.det.torch.network import DetNetwork, RawDetections
 from dubio.models.det.torch.select import card_of, heads_of
-from dubio.models.det.train.callbacks import DetCurves
 from dubio.models.det.train.images import BoxedCrops, WholeBoxed, collate, fitted_anchor_size
-from dubio.models.det.train.module import Detector
+from dubio.models.det.train.module import Detector, average_precision
 from dubio.models.det.train.options import DetTrainOptions
-from dubio.models.train.callbacks import Reporter, SaveOnStop, SeedEpochs, Silent
+from dubio.models.train.callbacks import Curves, Reporter, SaveOnStop, SeedSteps, Silent
 from dubio.models.train.crops import EpochSampler
-from dubio.models.train.fit import _fit, _quieten, _trainer
+from dubio.models.train.fit import make_trainer, quieten, run_fit
 from dubio.uncertainty.boxes.suppress import Suppression
 
 _UNFOLDING_IMAGES = 64  # enough for the statistics of some thousand cells each
 _FLOOR = 0.01  # AP changes in its third digit only below
 _SUPPRESSION = Suppression(score=_FLOOR)
+
+_COLUMNS = (
+    *("epoch", "step", "lr", "train_loss", "train_class_loss", "train_box_loss"),
+    *("val_loss", "val_class_loss", "val_box_loss", "val_ap", "val_ap50"),
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def train_detector(
         raise InputError("there are no images with boxes to train or to validate on", path=train.root)
     if options.architecture.classes != len(space):
         raise InputError(f"a detector of {options.architecture.classes} classes can't learn {len(space)}")
-    _quieten()
+    quieten()
     torch.manual_seed(derive_seed(options.seed, "weights"))
     architecture = options.architecture
     if options.fit_anchors:
@@ -113,14 +117,14 @@ def train_detector(
     )
     stop = SaveOnStop(lambda _: save_detector(folder / "last", module.best, card))
     # The checkpoint comes last, so that the curves in it hold the epoch that it ends.
-    curves = DetCurves(folder / "curves.csv", reporter or Silent())
-    callbacks: list[Any] = [SeedEpochs(options.seed), curves, stop, best]
+    curves = Curves(folder / "curves.csv", reporter or Silent(), _COLUMNS, group=-1)
+    callbacks: list[Any] = [SeedSteps(options.seed), curves, stop, best]
     if options.patience is not None:
         callbacks.append(EarlyStopping("val_ap", mode="max", patience=options.patience))
-    trainer = _trainer(options.hardware(), folder, callbacks)
+    trainer = make_trainer(options.hardware(), folder, callbacks)
     loaders = _loaders(train, val, options, spec)
     last = resume or work / "last.ckpt"
-    _fit(trainer, module, loaders, last if last.is_file() else None)
+    run_fit(trainer, module, loaders, last if last.is_file() else None)
     if not trainer.is_global_zero:
         return DetTrainResult(folder, {}, False)
     metrics = _keep_best(module, Path(best.best_model_path), curves.rows)
@@ -148,7 +152,9 @@ def _keep_best(module: Detector, path: Path, rows: list[dict[str, float]]) -> di
 def _measured_alone(module: Any, loader: Any, options: DetTrainOptions) -> dict[str, Any]:
     """Measure the kept weights once more, by one process."""
     one = replace(options, devices="1", num_nodes=1, strategy="auto", logger="csv")
-    alone = _trainer(one.hardware(), Path(), [])
+    alone = make_trainer(one.hardware(), Path(), [])
+    # the other processes have gone on and would never answer
+    module.metric = average_precision(alone=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         alone.validate(module.eval(), loader, verbose=False)

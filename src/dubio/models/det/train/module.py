@@ -41,10 +41,11 @@ class Detector(pl.LightningModule):
         self, network: DetNetwork, options: DetTrainOptions, val: BoxDataset, finish: Finish
     ) -> None:
         super().__init__()
-        from torchmetrics.detection import MeanAveragePrecision
-
         self.network, self.options = network, options
         self.objective = Objective(options.loss, gamma=options.gamma)
+        # a weighted likelihood rises while the network gets better, so all are judged by the plain one
+        plain = "gaussian" if network.architecture.variance else "l1"
+        self.judge = Objective(plain, gamma=options.gamma)
         reference = torch.from_numpy(network.architecture.reference(options.size))
         self.register_buffer("reference", reference, persistent=False)
         # gradients never flow into the averaged weights
@@ -52,10 +53,7 @@ class Detector(pl.LightningModule):
             ModelEmaV3(network, options.ema, use_warmup=True).requires_grad_(False) if options.ema else None
         )
         self.val, self._finish = val, finish
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.metric = MeanAveragePrecision(backend="faster_coco_eval")
-        self.metric.warn_on_many_detections = False
+        self.metric = average_precision()
         self.measured: dict[str, Any] = {}
 
     @property
@@ -68,8 +66,12 @@ class Detector(pl.LightningModule):
     def loss(
         self, raw: RawDetections, targets: Sequence[Target], stage: str, *, warm: bool = False
     ) -> torch.Tensor:
-        """Weighted sum of the losses of classes and boxes; all three are logged."""
-        parts = self.objective(raw, self.reference, targets, warm=warm)
+        """Weighted sum of the losses of classes and boxes; all three are logged.
+
+        In validation the boxes' loss is the normal likelihood, whatever the training's, for comparison.
+        """
+        objective = self.judge if stage == "val" else self.objective
+        parts = objective(raw, self.reference, targets, warm=warm)
         total = parts.classes + self.options.box_weight * parts.boxes
         for name, value in (("loss", total), ("class_loss", parts.classes), ("box_loss", parts.boxes)):
             self.log(
@@ -149,6 +151,21 @@ class Detector(pl.LightningModule):
         rise = max(1, round(total * self.options.warmup))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, rise, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def average_precision(*, alone: bool = False) -> Any:
+    """The metric of COCO; by default it gathers the detections of all processes.
+
+    Args:
+        alone: leave other processes out.
+    """
+    from torchmetrics.detection import MeanAveragePrecision
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        metric = MeanAveragePrecision(backend="faster_coco_eval", sync_on_compute=not alone)
+    metric.warn_on_many_detections = False
+    return metric
 
 
 def _predicted(found: DetPrediction, device: torch.device) -> dict[str, torch.Tensor]:

@@ -1,0 +1,187 @@
+"""``dubio validate``: hold a detector's boxes and uncertainties against labelled boxes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, open_labelled, open_seen
+from dubio.cli.console import Screen, command_errors
+from dubio.cli.detopts import refuse
+from dubio.cli.domainopts import run_options
+from dubio.cli.modelopts import add_options
+from dubio.cli.valopts import DETECTOR, DETECTOR_ONLY, SUPPRESSION, open_validated
+from dubio.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dubio.core.boxes import BoxDataset, DetPrediction
+    from dubio.jobs.validate import ValidateOptions, ValidateResult
+    from dubio.jobs.validate_detect import Detecting
+
+_CLASSES = 12  # rows that are still read in a terminal
+_CROSS_FIT, _NONE = "cross-fit", "none"
+_VALIDATION = (
+    BOXES,
+    LAYOUT,
+    IMAGES,
+    DETECTIONS,
+    *DETECTOR,
+    *SUPPRESSION,
+    click.option("--batch-size", type=click.IntRange(1), default=4, show_default=True,
+                 help="Images per run of the network."),
+    click.option("--iou", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+                 help="From this IoU on, a detection stands for a labelled box."),
+    click.option("--class-aware/--class-blind", default=True,
+                 help="Pair boxes of one class first, then the rest; or let the surest choose whatever the "
+                 "class. [default: class-aware]"),
+    click.option("--matching", default="greedy", show_default=True,
+                 type=click.Choice(["greedy", "hungarian", "published-iou", "published-mse"]),
+                 help="greedy: the surest detection chooses first, as in COCO. hungarian: most IoU in sum. "
+                 "The published ones pair with replacement and know no false detections; for comparison."),
+    click.option("--min-score", type=click.FloatRange(0, 1),
+                 help="Less sure detections are left out, but for average precision. [default: where F1 is "
+                 "greatest, since that is where a user would put the bar]"),
+    click.option("--calibration", metavar="FILE|cross-fit|none", default=_CROSS_FIT, show_default=True,
+                 help="File of 'dubio calibrate --boxes'; or calibrate here, each part of the images by the "
+                 "others, so that no figure is of images that a fit has seen; or not at all."),
+    click.option("--voc", type=click.Choice(["area", "eleven-points"]),
+                 help="Also Pascal VOC's average precision, over all recalls or at eleven."),
+    click.option("--corrupt", multiple=True, metavar="NAME[:LEVEL]",
+                 help="Also on spoilt pictures, boxes moved along: fog:3, imagenet-c:3, flip-h, flip-v, "
+                 "rotate-90, scale:0.5, shift:0.1, crop:0.7, or the published br, ct, bl, ns, nsp, mb "
+                 "(:0-9). Repeatable."),
+    click.option("--folds", type=click.IntRange(2), default=5, show_default=True,
+                 help="Parts of the images for cross-fit."),
+    click.option("--replicates", type=click.IntRange(0), default=1000, show_default=True,
+                 help="Bootstrap over images, for 90 % intervals; 0: none."),
+    click.option("--pictures", type=click.IntRange(0), default=60, show_default=True,
+                 help="Pictures on the page, an equal share by each way of going wrong."),
+)  # fmt: skip
+
+
+def _validation_options(command: Any) -> Any:
+    return add_options(command, _VALIDATION)
+
+
+@click.command()
+@_validation_options
+@run_options
+@click.pass_context
+@command_errors
+def command(context: click.Context, **options: Any) -> None:
+    """What does this detector find, and are its uncertainties true?
+
+    Every labelled box with the detection that stands for it, false detections as rows of their own, each
+    uncertainty raw and calibrated: validation.parquet; figures and a page beside it.
+
+    \b
+    dubio validate --boxes instances.json --detections predicted --out run
+    dubio validate --boxes instances.json --images val2017 --detector net.onnx --out run
+    dubio validate --boxes labels --detector net.onnx --corrupt 'fog:3;flip-h' --out run
+    """  # noqa: D301 - the mark keeps click from joining the lines
+    from dubio.calibration.boxes.bundle import load_detection_calibration
+    from dubio.data.corrupt.boxes import parse_box_corruptions
+    from dubio.jobs.validate import validate
+
+    if (options["detector"] is None) == (options["detections"] is None):
+        raise InputError("give either --detections or --detector")
+    if options["detector"] is None:
+        refuse(context, DETECTOR_ONLY, "goes with --detector")
+    screen = Screen(as_json=options["as_json"])
+    corruptions = [c for text in options["corrupt"] for c in parse_box_corruptions(text)]
+    chosen, how = _chosen(options), options["calibration"]
+    calibration = None if how in (_CROSS_FIT, _NONE) else load_detection_calibration(how)
+    dataset = open_labelled(options)
+    screen.detected(dataset.notes)
+    result = validate(
+        dataset,
+        _detections(options, dataset, screen),
+        options["out"],
+        chosen,
+        calibration=calibration,
+        corruptions=corruptions,
+        progress=screen.progress,
+        say=screen.warn,
+    )
+    _report(screen, result)
+    if options["open_page"]:
+        click.launch(result.report.resolve().as_uri())
+
+
+def _chosen(options: dict[str, Any]) -> ValidateOptions:
+    from dubio.jobs.validate import ValidateOptions
+
+    return ValidateOptions(
+        iou=options["iou"],
+        class_aware=options["class_aware"],
+        matching=options["matching"],
+        min_score=options["min_score"],
+        cross_fit=options["calibration"] == _CROSS_FIT,
+        voc=options["voc"],
+        folds=options["folds"],
+        replicates=options["replicates"],
+        pictures=options["pictures"],
+        seed=options["seed"],
+    )
+
+
+def _detections(
+    options: dict[str, Any], dataset: BoxDataset, screen: Screen
+) -> Mapping[str, DetPrediction] | Detecting:
+    if options["detector"] is None:
+        seen = open_seen(options, dataset)
+        screen.detected(seen.notes)
+        return seen.predictions
+    from dubio.jobs.validate_detect import Detecting
+    from dubio.models.det.source import DetectionSource
+
+    model = open_validated(options)
+    source = DetectionSource(model, dataset.space, class_map=options["class_map"])
+    screen.detected(source.describe())
+    return Detecting(source, options["batch_size"], options["workers"], options["strict"])
+
+
+def _report(screen: Screen, result: ValidateResult) -> None:
+    summary = result.summary
+    classes = sorted(summary["classes"], key=lambda c: -c["labels"])[:_CLASSES]
+    columns = ("labels", "found", "wrong_class", "missed", "false", "ap", "mean_iou")
+    more = len(summary["classes"]) - len(classes)
+    screen.table(
+        "classes" + (f" (and {more} more on the page)" if more else ""),
+        ("class", "labels", "found", "wrong", "missed", "false", "AP", "IoU"),
+        [(c["name"], *(c[name] for name in columns)) for c in classes],
+    )
+    corners = summary["corners"].get("figures", {})
+    names = ("ece", "coverage_90", "nll", "crps", "sharpness", "auroc_wrong")
+    # of a single kind, the total is that kind
+    shown = corners if len(summary["corners"].get("kinds", ())) > 1 else {"total": corners.get("total", {})}
+    if corners:
+        screen.table(
+            "spread of corners",
+            ("spread", "ECE", "in 90 %", "NLL", "CRPS", "sigma", "AUROC"),
+            [(f"{k}, {n}", *(f[c] for c in names)) for k, own in shown.items() for n, f in own.items()],
+        )
+    if summary["corruptions"]:
+        keys = ("ap", "precision", "recall", "mean_iou", "sharpness", "ece", "ece_calibrated")
+        screen.table(
+            "spoilt pictures",
+            ("pictures", "AP", "right", "found", "IoU", "sigma", "ECE", "calibrated"),
+            [(row["name"], *(row[k] for k in keys)) for row in summary["corruptions"]],
+        )
+    if not screen.as_json:
+        for sentence in (summary["headline"], *summary["sentences"]):
+            screen.say(sentence)
+    screen.left_out(len(summary["quarantine"]), result.path / "summary.json")
+    left = ("precision_recall", "along", "notes")
+    screen.result(
+        f"table: {result.table}\nreport: {result.report}",
+        {
+            "run": str(result.path),
+            "table": str(result.table),
+            "report": str(result.report),
+            **{k: v for k, v in summary.items() if k not in left},
+        },
+    )

@@ -1,0 +1,1 @@
+"""Label errors in boxes: candidates, features, planted errors, the audit's pass, published scores."""
