@@ -71,3 +71,53 @@ def calibration_tables(found: dict[str, Any]) -> str:
             parts.append(f"| {method} | {_cell(row['ece'])} | {_cell(row['brier'])} | {_cell(row['nll'])} |")
         parts.append("")
     return "\n".join(parts).rstrip()
+
+
+def real_labels(found: dict[str, Any]) -> str:
+    """Real label errors of BCCD."""
+    return "\n".join([_quality(found), "", *_first(found), "", _final(found["final_annotation"])])
+
+
+def _quality(found: dict[str, Any]) -> str:
+    ap, corners = found["quality"]["ap"], found["quality"]["corners"]
+    confidence = found["quality"]["confidence"]
+    before, after = corners["before"], corners["after"]
+    name, best = min(corners["published"].items(), key=lambda item: item[1]["ece"])
+    return (
+        f"Detector on {found['images']} held-out images: AP {ap['ap']:.3f}, AP50 {ap['ap50']:.3f}. "
+        f"Calibration error of corners {before['ece']:.3f} as stated, {after['ece']:.3f} after "
+        f"(NLL {before['nll']:.2f}, {after['nll']:.2f}); best published method ({name}) {best['ece']:.3f} "
+        f"(NLL {best['nll']:.2f}). Calibration error of confidence {confidence['before']['ece']:.3f}, "
+        f"{confidence['after']['ece']:.3f} after."
+    )
+
+
+def _first(found: dict[str, Any]) -> list[str]:
+    first = found["first_annotation"]
+    expected, low, high = first["expected"]
+    lines = [
+        f"**First annotation**, the same images: {first['errors']} boxes were added, removed or moved to an "
+        f"IoU below 0.7 later; the audit expects {expected:.0f} ({low:.0f} – {high:.0f}).",
+        "",
+        "| ranking | average precision (90 % interval) | missing | spurious | bad location |",
+        "|---|---|---|---|---|",
+    ]
+    names = {"objectlab": "ObjectLab (cleanlab's formulas)", "fiftyone": "mistakenness (FiftyOne's formulas)"}
+    for name, row in first["rankings"].items():
+        ap = row["ap"]
+        kinds = " | ".join(f"{row['kinds'][k]['ap']:.2f}" for k in ("missing", "spurious", "location"))
+        lines.append(
+            f"| {names.get(name, name)} | {ap['value']:.2f} ({ap['low']:.2f} – {ap['high']:.2f}) | {kinds} |"
+        )
+    return lines
+
+
+def _final(final: dict[str, Any]) -> str:
+    bare, twice = final["without_red_cells"], final["labelled_twice"]
+    places = ", ".join(map(str, bare["ranks"]))
+    return (
+        f"**Final annotation**, all {final['images']} images ({final['trained_on']} were trained on): "
+        f"the {bare['known']} images that are known to lack every red cell take the places {places} of the "
+        f"list of images. Of {twice['known']} known doubled boxes, "
+        f"{sum(r is not None for r in twice['ranks'])} are in the list of 500."
+    )

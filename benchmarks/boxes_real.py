@@ -149,10 +149,10 @@ def main() -> None:
     final = dubio.open_boxes(root / "Annotations_final_shenggan", "voc", root / "JPEGImages")
     first = dubio.open_boxes(root / "Annotations_v1_cosmicad", "voc", root / "JPEGImages", space=final.space)
     seen = dubio.open_detections(final, options.detections).predictions
-    names = {s.image_id for s in final if len(seen[s.image_id])}
-    if options.held_out:
-        names &= set(json.loads(options.held_out.read_text()))
-    final, first = only(final, names), only(first, names)
+    every = {s.image_id for s in final if len(seen[s.image_id])}
+    names = every & set(json.loads(options.held_out.read_text())) if options.held_out else every
+    whole, final, first = only(final, every), only(final, names), only(first, names)
+    seen_all = {n: seen[n] for n in every}
     seen = {n: seen[n] for n in names}
     changes = json.loads((root / "changes_v1_to_final.json").read_text())
     issues = json.loads((root / "known_issues_final.json").read_text())
@@ -162,7 +162,11 @@ def main() -> None:
         "images": len(final),
         "quality": quality(final, seen),
         "first_annotation": rankings(first, seen, changed(first, changes)),
-        "final_annotation": final_labels(final, seen, issues, options.top),
+        # all images; those that the detector was trained on count, too: the entry says how many they are
+        "final_annotation": {
+            "trained_on": len(every - names),
+            **final_labels(whole, seen_all, issues, options.top),
+        },
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {n: metadata.version(n) for n in packages},
     }

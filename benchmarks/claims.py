@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import box_claims
 import reliability_report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -215,6 +216,9 @@ BLOCKS = {
     "nuclei": ("nuclei", nuclei),
     "speed": ("speed", speed),
     "reviewed": ("reviewed", reviewed),
+    "box-calibration-claim": ("box_calibration", box_claims.calibration_claim),
+    "box-calibration": ("box_calibration", box_claims.calibration_tables),
+    "box-real": ("boxes_real", box_claims.real_labels),
 }
 
 

@@ -220,7 +220,7 @@ def test_images_without_detections_are_said(pets: Pets, tmp_path: Path) -> None:
     result = call(*options(pets, tmp_path / "run", "--detections", tmp_path / "some.parquet", "--json"))
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["summary"]["images"] == N
-    assert "nothing is detected in 2 images with labelled boxes (first 'p05')" in result.stderr
+    assert "nothing is detected in 2 of the images with labelled boxes (first 'p05')" in result.stderr
 
 
 def test_few_images_are_ranked_with_a_reason(pets: Pets, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def page_of(tmp_path_factory: pytest.TempPathFactory, fake: Any) -> Path:
     save_strip(whole_of(space, GREY, (H, W), labels(), seen()), folder / "pictures/image-001.jpg")
     row = {
         "image_id": "scene_0000", "score": 0.9, "fault": 0.8, "fault_kind": "unlabelled", "findings": 2,
-        "reason": "Most objects look unlabelled. About 12 objects are seen without a label, 11 of them car.",
+        "reason": "Most look unlabelled; 2 boxes, about 12 unlabelled objects seen. 11 of them are car.",
         "picture": "pictures/image-001.jpg",
     }  # fmt: skip
     pq.write_table(pa.Table.from_pylist([row]), folder / "images.parquet")
@@ -173,7 +173,7 @@ def test_page_speaks_of_boxes(visit: Open, page_of: Path) -> None:
         assert words not in text, words
     for words in (
         "labelled boxes", "boxes confirmed", "boxes moved or drawn twice", "the labels of 1 image look wrong",
-        "about 12 objects are seen without a label", "1 picture can't be read",
+        "about 12 unlabelled objects seen", "1 picture can't be read",
     ):  # fmt: skip
         assert words in text, words
     heads = page.locator("table.classes thead th").all_inner_texts()

@@ -17,7 +17,7 @@ BOX_OPTIONS = (BOXES, DETECTIONS)
 BOX_NAMES = ("boxes", "detections")
 # what only masks have a use for
 MASK_NAMES = (
-    "labels", "data", "split", "label_space", "encoding", "scores", "predictions", "scores_kind",
+    "labels", "data", "split", "encoding", "scores", "predictions", "scores_kind",
     "scores_layout", "scores_key", "model_path", "model_space", "class_map", "card", "input_scale", "mean",
     "std", "channels", "input_size", "window", "overlap", "output", "device", "amp", "min_size", "unknown",
 )  # fmt: skip

@@ -37,7 +37,13 @@ def open_labelled(options: dict[str, Any]) -> BoxDataset:
 
     if options["boxes"] is None:
         raise InputError("give --boxes", remedy="they are held against what a detector says")
-    return open_boxes(options["boxes"], options["layout"], options["images"])
+    space = None
+    if options.get("label_space"):
+        from dubio.data.spaces import load_space
+
+        space = load_space(options["label_space"])
+    strict = bool(options.get("strict"))
+    return open_boxes(options["boxes"], options["layout"], options["images"], space=space, strict=strict)
 
 
 def open_seen(options: dict[str, Any], dataset: BoxDataset) -> BoxPredictions:
@@ -50,4 +56,4 @@ def open_seen(options: dict[str, Any], dataset: BoxDataset) -> BoxPredictions:
 
     if options["detections"] is None:
         raise InputError("give --detections", remedy="make them with 'dubio predict --detector'")
-    return open_detections(dataset, options["detections"])
+    return open_detections(dataset, options["detections"], strict=bool(options.get("strict")))

@@ -87,8 +87,8 @@ def _report(screen: Screen, result: DecodingResult) -> None:
     rows = result.table.to_pylist()
     screen.table(
         f"decodings of {rows[0]['boxes']} boxes in {result.images} images",
-        ("method", "RMSE px", "mean IoU", "NLL", "ECE", "within 1 sigma", "sigma px", "ms/image"),
-        [(row["method"], *(row[name] for name in FIGURES)) for row in rows],
+        ("method", "RMSE px", "IoU", "NLL", "ECE", "in 1 sigma", "sigma px", "ms/image"),
+        [(r["method"], *(r[name] for name in FIGURES[:-1]), f"{r[FIGURES[-1]]:.1f}") for r in rows],
     )
     screen.result(
         f"written to {result.path / 'summary.json'}",

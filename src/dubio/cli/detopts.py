@@ -101,4 +101,4 @@ def refuse(context: click.Context, names: tuple[str, ...], why: str) -> None:
         name = parameter.name or ""
         typed = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
         if name in names and typed:
-            raise InputError(f"{parameter.opts[0]} {why}")
+            raise InputError(f"{parameter.opts[0]} {why}", remedy="leave it away")

@@ -73,11 +73,12 @@ def _open_data(options: dict[str, Any], model: DetModel) -> BoxDataset:
 
     space = load_space(options["label_space"]) if options["label_space"] else None
     if options["boxes"] is not None:
-        return open_boxes(options["boxes"], options["layout"], options["images"], space=space)
+        strict = options["strict"]
+        return open_boxes(options["boxes"], options["layout"], options["images"], space=space, strict=strict)
     if options["images"] is None:
-        raise InputError("give --images or --boxes")
+        raise InputError("give --images or --boxes", remedy="they name the pictures")
     if options["layout"] is not None:
-        raise InputError("--layout says what --boxes are, and none are given")
+        raise InputError("--layout says what --boxes are, and none are given", remedy="leave it away")
     return open_images(options["images"], space or model.space)
 
 

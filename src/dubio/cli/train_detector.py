@@ -43,6 +43,10 @@ def detector(**options: Any) -> None:
     whole = open_boxes(options["boxes"], options["layout"], options["images"], space=options["label_space"])
     recipe = parse_detector(options, len(whole.space))
     train, val = _parts(whole, options, recipe)
+    if not any(len(train.labels[s.image_id]) for s in train):
+        raise InputError(
+            "there is no labelled box to train on", path=whole.root, remedy="name other labels or images"
+        )
     run = Run(options["out"], "train", {k: v for k, v in options.items() if k not in ("out", "as_json")})
     _announce(screen, recipe, train, val)
     if options["folds"]:

@@ -87,7 +87,7 @@ def command(context: click.Context, **options: Any) -> None:
     from dubio.jobs.validate import validate
 
     if (options["detector"] is None) == (options["detections"] is None):
-        raise InputError("give either --detections or --detector")
+        raise InputError("give either --detections or --detector", remedy="one of the two says what is found")
     if options["detector"] is None:
         refuse(context, DETECTOR_ONLY, "goes with --detector")
     screen = Screen(as_json=options["as_json"])

@@ -41,7 +41,7 @@ SUPPRESSION = (
 # that have a use with a detector only
 DETECTOR_ONLY = (
     "card", "model_space", "class_map", "input_size", "device", "amp", "nms", "nms_iou", "nms_score", "limit",
-    "classwise", "fuse", "decode", "samples", "batch_size", "workers", "strict", "corrupt",
+    "classwise", "fuse", "decode", "samples", "batch_size", "workers", "corrupt",
 )  # fmt: skip
 
 

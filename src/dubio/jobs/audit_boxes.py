@@ -23,6 +23,7 @@ from dubio.engine.map import Progress, map_ordered, silent
 from dubio.errors.boxes.audit import BoxAuditOptions
 from dubio.errors.boxes.audit import audit_boxes as find_in_boxes
 from dubio.errors.boxes.kernels import RIGHT_IOU
+from dubio.errors.boxes.read import gap_sentences
 from dubio.errors.boxes.relations import heads
 from dubio.errors.boxes.summary import summarise_boxes
 from dubio.errors.boxes.traits import BOXES, BoxWork
@@ -111,12 +112,16 @@ def audit_boxes(
     unseen = [k for k, seen in predictions.items() if not len(seen) and len(dataset.labels.get(k, ()))]
     if unseen:
         say(
-            f"nothing is detected in {len(unseen)} images with labelled boxes (first '{min(unseen)}'): "
-            "if the detector didn't run on them, their boxes look spurious"
+            f"nothing is detected in {len(unseen)} of the images with labelled boxes (first '{min(unseen)}'):"
+            " if the detector didn't run on them, their boxes look spurious"
         )
     steps = progress(["finding"], 1, "learning from planted errors and judging")
     for _ in steps:
         audit = find_in_boxes(dataset, predictions, options, workers=workers, reviewed=known)
+    gaps = gap_sentences(audit.works[0].of.scene, dataset.space.names) if audit.works else []
+    for sentence in gaps:
+        say(sentence)
+    dataset = replace(dataset, notes=(*dataset.notes, *gaps))
     if audit.found.note:
         say(audit.found.note)
     findings, images = audit.findings, audit.images
@@ -199,7 +204,7 @@ class _Drawing:
 
 
 def _with_missing(images: pa.Table, works: list[BoxWork], space: LabelSpace) -> pa.Table:
-    """The table of images; where labels look missing on the whole, the reason counts what is seen instead."""
+    """The table of images; where labels look missing on the whole, the reason says what is seen instead."""
     rows = images.select(["image_id", "fault", "fault_kind", "reason"]).to_pylist()
     unlabelled = {
         r["image_id"] for r in rows if (r["fault"] or 0) >= SHOWN_FAULT and r["fault_kind"] in _UNLABELLED
@@ -218,19 +223,18 @@ def _with_missing(images: pa.Table, works: list[BoxWork], space: LabelSpace) -> 
         words = ""
         if row["image_id"] in unlabelled:
             mine = count[place[row["image_id"]]]
-            words = _missing(
+            words = _mostly(
                 round(mine.sum()), round(mine.max()), space.names[int(scene.classes[mine.argmax()])]
             )
         reasons.append(row["reason"] + words)
     return images.set_column(images.column_names.index("reason"), "reason", pa.array(reasons, pa.string()))
 
 
-def _missing(total: int, most: int, name: str) -> str:
-    if not total:
+def _mostly(total: int, most: int, name: str) -> str:
+    """Of which class the objects are that no label meets."""
+    if total < 2 or not most:
         return ""
-    verb = "object is" if total == 1 else "objects are"
-    of = f", {most if most < total else 'all' if total > 1 else 'a'}{' of them' if total > 1 else ''} {name}"
-    return f" About {total} {verb} seen without a label{of if most else ''}."
+    return f" {most if most < total else 'All'} of them are {name}."
 
 
 def _keep_verdicts(run: Run, findings: list[Finding], works: list[BoxWork]) -> list[Finding]:

@@ -90,6 +90,7 @@ def calibrate_boxes(
         raise InputError(
             f"there is no detection with a score of {options.min_score:g} or more to calibrate on",
             path=dataset.root,
+            remedy="lower --min-score, or detect with a lower score",
         )
     part = image_parts([s.image_id for s in dataset], min(options.folds, len(dataset)), options.seed)
     found = DetectionCalibration(

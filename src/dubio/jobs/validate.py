@@ -141,7 +141,7 @@ def validate(
     """
     options = options or ValidateOptions()
     if not labelled_boxes(dataset).sum():
-        raise InputError("there is no labelled box to validate on", path=dataset.root)
+        raise InputError("there is no labelled box to validate on", path=dataset.root, remedy="name others")
     if corruptions and not isinstance(detections, Detecting):
         raise InputError("corrupted pictures take a detector", remedy="name it with --detector")
     run = Run(out, "validate", {"boxes": dataset.root, "set": dataset.name, **asdict(options)})

@@ -171,7 +171,7 @@ class ClassIsotonic:
         for c, (xs, ys, weight) in enumerate(self.curves[1:]):
             found[:, c] = weight * np.interp(p[:, c], xs, ys) + (1 - weight) * found[:, c]
         # a curve of steps says 0 to several classes: the score itself keeps their order
-        return np.log(found + _EDGE * (p + _EDGE))
+        return np.asarray(np.log(found + _EDGE * (p + _EDGE)), np.float64)
 
     def state(self) -> dict[str, Any]:
         """See :class:`ClassCalibrator`."""

@@ -204,8 +204,18 @@ def _each(records: list[Any], read: Callable[[Any], Any], what: str, faults: Fau
         try:
             found.append(read(record))
         except MALFORMED as error:
-            faults.add(f"{what} record {k}", f"is malformed ({error!r})")
+            faults.add(f"{what} record {k}", malformed(error))
     return found
+
+
+def malformed(error: Exception) -> str:
+    """Say what is wrong with a record, given one of ``MALFORMED``.
+
+    >>> malformed(KeyError("score"))
+    "is malformed: it has no 'score'"
+    """
+    lacks = f"it has no {error}" if isinstance(error, KeyError) else "a value is missing or of another type"
+    return f"is malformed: {lacks}"
 
 
 def _columns(

@@ -71,5 +71,5 @@ class Faults:
         """
         text = f"{where}: {' '.join(str(fault).split())}"
         if self.strict:
-            raise InputError(text, path=self.path)
+            raise InputError(text, path=self.path, remedy="mend it, or go on without --strict")
         self.said.append(text)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Tree
 
 from dubio.core.boxes import BoxDataset
 from dubio.core.errors import InputError, printable
+from dubio.core.files import plain_reason
 from dubio.core.labelspace import LabelSpace
 from dubio.data.boxes.bdd import read_bdd, write_bdd
 from dubio.data.boxes.coco import read_coco, write_coco
@@ -71,7 +72,8 @@ def open_boxes(
     """
     path = Path(path)
     if not path.exists():
-        raise InputError("is a link to nothing" if path.is_symlink() else "doesn't exist", path=path)
+        fault = "is a link to nothing" if path.is_symlink() else "doesn't exist"
+        raise InputError(fault, path=path, remedy="name a file of labelled boxes, or a folder of them")
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"there is no layout of boxes '{layout}'", remedy=f"known: {', '.join(LAYOUTS)}")
     wanted = load_space(space) if isinstance(space, str | Path) else space
@@ -128,7 +130,9 @@ def _open_xml(
         return read_voc({printable(path.stem): path}, pictures, faults, space=space)
     if root.tag == "annotations":
         return read_cvat(root, pictures, faults, space=space)
-    raise InputError(f"holds <{root.tag}>: neither Pascal VOC nor CVAT", path=path)
+    raise InputError(
+        f"holds <{root.tag}>: neither Pascal VOC nor CVAT", path=path, remedy="name a file of boxes"
+    )
 
 
 def _open_json(
@@ -146,7 +150,7 @@ def _open_json(
     raise InputError(
         "is JSON of no known format of boxes",
         path=faults.path,
-        remedy="known are COCO, CODA, BDD100K and Label Studio; detections want open_detections",
+        remedy="known: COCO, CODA, BDD100K, Label Studio; detections want --detections or open_detections",
     )
 
 
@@ -240,7 +244,9 @@ def _root(path: Path) -> Tree.Element:
     try:
         return parse_xml(path.read_bytes(), path)
     except OSError as error:
-        raise InputError("can't be read", path=path) from error
+        raise InputError(
+            f"can't be read ({plain_reason(error)})", path=path, remedy="is it a file?"
+        ) from error
 
 
 def _tag(path: Path) -> str:

@@ -69,4 +69,5 @@ def check_columns(
         try:
             DetPrediction(**part, n_classes=n_classes, kind=kind)
         except InputError as error:
-            raise InputError(error.fault, path=path, remedy=error.remedy) from error
+            remedy = error.remedy or "leave those detections out, or write the file again"
+            raise InputError(error.fault, path=path, remedy=remedy) from error

@@ -35,6 +35,7 @@ from dubio.core.boxes import BoxScoreKind, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import plain_reason, writing
 from dubio.core.labelspace import LabelSpace
+from dubio.data.damage import check_file
 
 FORMAT = 1
 FILE_NAME = "boxes.parquet"
@@ -43,6 +44,7 @@ _VARIANCES = {"box_aleatoric": "al_", "box_epistemic": "ep_"}
 _LISTS = ("class_scores", "class_variance")
 _FORMAT_KEY, _SPACE_KEY, _KIND_KEY = b"dubio.format", b"dubio.space", b"dubio.class_scores"
 _ROWS = 65536
+_NAME = "name a boxes.parquet of 'dubio predict --detector'"
 
 
 def box_schema(space: LabelSpace, kind: str | None = None) -> pa.Schema:
@@ -192,16 +194,19 @@ def read_parquet(
     """
     table = _table(path)
     data = table.schema.metadata
-    order = _class_order(LabelSpace.from_dict(json.loads(data[_SPACE_KEY])), space, path)
+    order = _class_order(_space_of(data, path), space, path)
     ids = table.column("image_id").combine_chunks().dictionary_encode()
-    places = np.array([images.get(v, -1) for v in ids.dictionary.to_pylist()], np.int64)
-    image = places[np.asarray(ids.indices)] if len(ids) else np.zeros(0, np.int64)
+    # the last place is that of rows without an image id, or of a class out of range: -1
+    places = np.array([*(images.get(v, -1) for v in ids.dictionary.to_pylist()), -1], np.int64)
+    image = places[ids.indices.fill_null(len(places) - 1).to_numpy()] if len(ids) else np.zeros(0, np.int64)
     # position of each of the file's classes
-    rank = np.argsort(order)
+    rank = np.append(np.argsort(order), -1)
+    classes = table.column("class").fill_null(-1).to_numpy()
+    classes = np.where((classes < 0) | (classes >= len(order)), len(order), classes)
     columns: dict[str, npt.NDArray[Any]] = {
         "boxes": _stack(table, _CORNERS),
         "scores": table.column("score").to_numpy(),
-        "classes": rank[table.column("class").to_numpy()].astype(np.int64),
+        "classes": rank[classes].astype(np.int64),
     }
     for name, prefix in _VARIANCES.items():
         if _complete(table, prefix + "x0", notes):
@@ -217,23 +222,47 @@ def read_parquet(
 
 
 def _table(path: Path) -> pa.Table:
+    check_file(path)
     try:
         table = pq.read_table(path, page_checksum_verification=True)
+    except PermissionError as error:
+        raise InputError(f"can't be read ({plain_reason(error)})", path=path, remedy=_NAME) from error
     except (OSError, pa.ArrowException) as error:
-        reason = plain_reason(error).split("\n", 1)[0]
         raise InputError(
-            f"isn't readable Parquet ({reason})", path=path, remedy="is the file whole?"
+            "isn't readable Parquet (it is truncated, damaged or of another kind)",
+            path=path,
+            remedy="is the file whole?",
         ) from error
     data = table.schema.metadata or {}
-    if (
-        _SPACE_KEY not in data
-        or data.get(_FORMAT_KEY) != str(FORMAT).encode()
-        or "al_x0" not in table.schema.names
-    ):
-        raise InputError(
-            f"is no table of detections of dubio's format {FORMAT}", path=path, remedy="name a boxes.parquet"
-        )
-    return table
+    if _SPACE_KEY not in data or data.get(_FORMAT_KEY) != str(FORMAT).encode():
+        raise InputError(f"is no table of detections of dubio's format {FORMAT}", path=path, remedy=_NAME)
+    return _typed(table, _space_of(data, path), path)
+
+
+def _typed(table: pa.Table, own: LabelSpace, path: Path) -> pa.Table:
+    """The documented columns in the documented types: other programs write tables, too."""
+    columns = {}
+    for field in box_schema(own):
+        if field.name == "name":  # for people
+            continue
+        if field.name not in table.schema.names:
+            raise InputError(f"has no column '{field.name}'", path=path, remedy=_NAME)
+        try:
+            columns[field.name] = table.column(field.name).cast(field.type)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"its column '{field.name}' is of another type than that of detections",
+                path=path,
+                remedy=_NAME,
+            ) from error
+    return pa.table(columns).replace_schema_metadata(table.schema.metadata)
+
+
+def _space_of(data: Mapping[bytes, bytes], path: Path) -> LabelSpace:
+    try:
+        return LabelSpace.from_dict(json.loads(data[_SPACE_KEY]))
+    except ValueError as error:  # ours among them
+        raise InputError("holds a damaged label space", path=path, remedy="write the table again") from error
 
 
 def _class_order(own: LabelSpace, space: LabelSpace, path: Path) -> npt.NDArray[np.int64]:
@@ -241,9 +270,14 @@ def _class_order(own: LabelSpace, space: LabelSpace, path: Path) -> npt.NDArray[
     there = {name.casefold(): k for k, name in enumerate(own.names)}
     found = [there.get(name.casefold(), -1) for name in space.names]
     if len(own) != len(space) or -1 in found:
+        known = {name.casefold() for name in space.names}
+        more = [name for name in own.names if name.casefold() not in known]
+        lacking = [name for name, k in zip(space.names, found, strict=True) if k < 0]
+        alone = (("they", more), ("the labels", lacking))
+        words = [f"{who} alone have {', '.join(n[:3])}{' …' * (len(n) > 3)}" for who, n in alone if n]
         raise InputError(
             f"holds detections of the {len(own)} classes of '{own.name}', not of the {len(space)} of "
-            f"'{space.name}'",
+            f"'{space.name}' ({'; '.join(words)})",
             path=path,
             remedy="predict with the annotations of this data set, or with a class map",
         )

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from dubio.core.boxes import BoxDataset, BoxScoreKind, DetPrediction
 from dubio.core.errors import InputError
-from dubio.data.boxes.coco import MALFORMED
+from dubio.data.boxes.coco import MALFORMED, malformed
 from dubio.data.boxes.columns import Faults
 from dubio.data.boxes.files import read_data, text_lines
 from dubio.data.boxes.packed import PackedDetections, check_columns
 from dubio.data.boxes.parquet import FILE_NAME, read_parquet
 from dubio.data.boxes.pictures import size_of
+from dubio.data.boxes.table import within_reach
 from dubio.data.boxes.yolo import from_parts, label_files
 
 RESULT_LAYOUTS = ("coco", "yolo", "parquet")
@@ -25,6 +26,7 @@ EXTRAS = ("class_scores", "box_aleatoric", "box_epistemic", "class_variance")
 ENTROPY = "expected_entropy"
 KIND = "class_scores_kind"
 _COLUMNS = 6
+_NAMED = "name a run of 'dubio predict --detector', COCO results or a folder of YOLO files with confidence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ def open_detections(
     """
     path = Path(path)
     if not path.exists():
-        raise InputError("doesn't exist", path=path)
+        fault = "is a link to nothing" if path.is_symlink() else "doesn't exist"
+        raise InputError(fault, path=path, remedy=_NAMED)
     kind = layout or _layout_of(path)
     if kind not in RESULT_LAYOUTS:
         known = ", ".join(RESULT_LAYOUTS)
@@ -124,17 +127,20 @@ def _read_coco(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
                 _columns([record], images, classes)
                 sound.append(record)
             except MALFORMED as error:
-                faults.add(f"detection {k}", f"is malformed ({error!r})")
+                faults.add(f"detection {k}", malformed(error))
+        if not sound:
+            raise InputError(f"holds no detections ({faults.said[0]})", path=path, remedy=_NAMED) from None
         records, columns = sound, _columns(sound, images, classes)
     image = columns.pop("image")
     for key in EXTRAS:
-        values = _extra(records, key, 4 if key.startswith("box") else len(dataset.space), notes)
+        width = 4 if key.startswith("box") else len(dataset.space)
+        values = _extra(records, key, width, path, notes)
         if values is not None:
             columns[key] = values
-    entropy = _extra(records, ENTROPY, 1, notes)
+    entropy = _extra(records, ENTROPY, 1, path, notes)
     if entropy is not None:
         columns[ENTROPY] = entropy[:, 0]
-    kind = _kind(records, columns, notes) if "class_scores" in columns else None
+    kind = _kind(records, columns, path, notes) if "class_scores" in columns else None
     return image, columns, kind
 
 
@@ -154,7 +160,7 @@ def _columns(
     }
 
 
-def _extra(records: list[Any], key: str, width: int, notes: list[str]) -> npt.NDArray[Any] | None:
+def _extra(records: list[Any], key: str, width: int, path: Path, notes: list[str]) -> npt.NDArray[Any] | None:
     there = sum(1 for r in records if r.get(key) is not None)
     if not there:
         return None
@@ -164,15 +170,20 @@ def _extra(records: list[Any], key: str, width: int, notes: list[str]) -> npt.ND
     try:
         return np.array([r[key] for r in records], np.float64).reshape(len(records), width)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{key} aren't {width} numbers per detection") from error
+        fault = f"its {key} aren't {width} numbers per detection"
+        raise InputError(fault, path=path, remedy="write the file again") from error
 
 
-def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], notes: list[str]) -> str:
+def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], path: Path, notes: list[str]) -> str:
     said = {str(r[KIND]) for r in records if r.get(KIND) is not None}
     if len(said) == 1:
         return said.pop()
     if said:
-        raise InputError(f"class scores are of several kinds: {', '.join(sorted(said))}")
+        raise InputError(
+            f"its class scores are of several kinds: {', '.join(sorted(said))}",
+            path=path,
+            remedy="write one file per kind",
+        )
     scores = columns["class_scores"]
     if float(scores.min()) < 0 or float(scores.max()) > 1:
         kind = "logits"
@@ -185,7 +196,10 @@ def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], notes: li
 def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
     images, samples = lookup(dataset), dataset.samples
     image, rows, strange = [], list[npt.NDArray[np.float64]](), 0
-    for key, file in label_files(path).items():
+    files = label_files(path)
+    if not files:
+        raise InputError("holds no detections", path=path, remedy=_NAMED)
+    for key, file in files.items():
         k = images.get(key, images.get(Path(key).name, -1))
         if k < 0:
             strange += 1
@@ -208,6 +222,12 @@ def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
             box = from_parts(values[1:5]) * [width, height, width, height]
             image.append(k)
             rows.append(np.concatenate([box, values[[5, 0]]]))
+    if strange == len(files):
+        raise InputError(
+            f"none of its {strange} files belongs to an image of the data set",
+            path=path,
+            remedy="files are matched with pictures by name",
+        )
     if strange:
         notes.append(f"{strange} files belong to no image of the data set")
     table = np.array(rows, np.float64).reshape(-1, 6)
@@ -228,7 +248,7 @@ def _packed(
     if strange:
         notes.append(f"{strange} detections are of images that the data set lacks")
     boxes, scores, classes = columns["boxes"], columns["scores"], columns["classes"]
-    sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
+    sound = within_reach(boxes) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
     sound &= (scores >= 0) & (scores <= 1) & (classes >= 0)
     for k in np.flatnonzero(~sound & (image >= 0)).tolist():
         where = f"detection {k + 1} of '{dataset.samples[image[k]].image_id}'"

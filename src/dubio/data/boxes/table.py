@@ -15,6 +15,7 @@ from dubio.core.labelspace import LabelSpace
 from dubio.data.boxes.columns import PER_BOX, Columns, Faults, Ints
 
 _SLACK = 0.5
+LARGEST = 1e8  # pixels: no picture is as wide, and numbers of pixels stay whole numbers of 32 bits
 
 
 class PackedLabels(Mapping[str, BoxLabels]):
@@ -83,7 +84,7 @@ def assemble(
         InputError: no image, no class, or a fault if ``faults.strict``.
     """
     if not samples:
-        raise InputError("holds no images", path=faults.path)
+        raise InputError("holds no images", path=faults.path, remedy="name the file or folder of a data set")
     if space is None and not columns.names:
         raise InputError("names no classes", path=faults.path, remedy="give a label space")
     own = space_of(name, columns.names, columns.class_ids) if space is None else space
@@ -190,13 +191,19 @@ def _class_index(names: Sequence[str], space: LabelSpace, aliases: Mapping[str, 
 
 def _ordered(boxes: Floats) -> npt.NDArray[np.bool_]:
     # NaN fails both comparisons
-    return np.asarray(np.isfinite(boxes).all(1) & (boxes[:, 2:] >= boxes[:, :2]).all(1))
+    return np.asarray(within_reach(boxes) & (boxes[:, 2:] >= boxes[:, :2]).all(1))
+
+
+def within_reach(boxes: Floats) -> npt.NDArray[np.bool_]:
+    """Whether all coordinates are finite and such as a picture may have; per box."""
+    return np.asarray((np.abs(boxes) <= LARGEST).all(axis=1))
 
 
 def _sound(
     columns: Columns, classes: Ints, samples: Sequence[BoxSample], faults: Faults
 ) -> npt.NDArray[np.bool_]:
     finite = np.asarray(np.isfinite(columns.boxes).all(axis=1))
+    reached = within_reach(columns.boxes)
     ordered = _ordered(columns.boxes)
     known, placed = classes >= 0, columns.image >= 0
     keep = np.asarray(ordered & known & placed)
@@ -207,6 +214,8 @@ def _sound(
             faults.add(where, f"box {box}")
         elif not finite[k]:
             faults.add(where, f"the box {box} isn't finite")
+        elif not reached[k]:
+            faults.add(where, f"the box {box} reaches beyond any picture")
         elif not ordered[k]:
             faults.add(where, f"the box {box} has x2 < x1 or y2 < y1")
         else:

@@ -206,7 +206,8 @@ def _from_row(number: int, row: Mapping[str, Any], value: str) -> Finding:
         y1=int(np.ceil(y1)), size=round((x1 - x0) * (y1 - y0)), runs=np.zeros(0, np.int32), height=0, width=0,
         p_given=float("nan"), p_proposed=float("nan"), reason="",
         given_box=None if kind == "missing" and not unsaid else (x0, y0, x1, y1),
-        proposed_box=(x0, y0, x1, y1) if kind == "missing" else None,
+        # of what sort isn't said: it may be about either
+        proposed_box=(x0, y0, x1, y1) if kind == "missing" or unsaid else None,
         label=_int(row, "label"),
         kinds=dict.fromkeys(BOX_KINDS, p) if unsaid else {},
     )  # fmt: skip

@@ -166,8 +166,7 @@ def collect_boxes(
     works = []
     for i, name in enumerate(scene.image_id):
         part = slice(ends[i], ends[i + 1])
-        mine = group[part]
-        places = BoxPlaces(x[part], mine - mine.min(initial=0), hull[part], order[part])
+        places = BoxPlaces(x[part], group[part], hull[part], order[part])
         planting = _planting(lessons, slice(rows[i], rows[i + 1]), i)
         shape = (int(scene.size[i, 0]), int(scene.size[i, 1]))
         works.append(BoxWork(name, shape, places, planting, whole[i], int(searched[i]), of))
@@ -189,10 +188,9 @@ def lesson_for(n_boxes: int, n_candidates: int, options: BoxAuditOptions) -> Box
 
 
 def _planting(lessons: Lessons, rows: slice, image: int) -> BoxPlanting:
-    group = lessons.group[rows]
     return BoxPlanting(
-        lessons.x[rows], lessons.y[rows], lessons.weight[rows], group - group.min(initial=0),
-        lessons.kind[rows], int(lessons.planted[image]), int(lessons.met[image]),
+        lessons.x[rows], lessons.y[rows], lessons.weight[rows], lessons.group[rows], lessons.kind[rows],
+        int(lessons.planted[image]), int(lessons.met[image]),
     )  # fmt: skip
 
 

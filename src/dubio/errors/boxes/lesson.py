@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dubio.errors.boxes.candidates import Candidates, find_candidates
 from dubio.errors.boxes.draws import image_keys, row_keys, uniform
+from dubio.errors.boxes.feature_names import FEATURES
 from dubio.errors.boxes.features import Background, feature_rows
 from dubio.errors.boxes.moves import paired_iou
 from dubio.errors.boxes.plan import CALLED, KINDS, NUMBER, PlantedBoxes
@@ -88,6 +89,8 @@ def learn(scene: Scene, known: Background, bar: float, lesson: BoxLesson) -> Les
         bar: lowest score of objects that are candidates.
         lesson: what to plant.
     """
+    if not lesson.copies:
+        return _no_lessons(scene.n_images)
     chosen = uniform(image_keys(lesson.seed, scene.image_id, "lesson images"), 0) < lesson.images
     parts, base = [], 0
     planted_of, met_of = np.zeros(scene.n_images, np.int64), np.zeros(scene.n_images, np.int64)
@@ -111,11 +114,6 @@ def learn(scene: Scene, known: Background, bar: float, lesson: BoxLesson) -> Les
         single = ~planted.burst
         planted_of += np.bincount(planted.image[single], minlength=scene.n_images)
         met_of += np.bincount(planted.image[single & met], minlength=scene.n_images)
-    if not parts:
-        none = find_candidates(scene, Relations.of(scene), bar).take(np.zeros(0, np.int64))
-        x = feature_rows(scene, Relations.of(scene), none, known).astype(np.float32)
-        empty = np.zeros(0)
-        parts = [(x, empty.astype(np.int8), empty.astype(np.int8), empty, none.group, none.group)]
     x, y, kind, weight, group, image = (np.concatenate(c) for c in zip(*parts, strict=True))
     order = np.argsort(image, kind="stable")
     return Lessons(
@@ -129,6 +127,13 @@ def in_gap(scene: Scene, where: Candidates) -> Flags:
     out = np.zeros(len(where.seen), bool)
     out[where.n_given :] = scene.gaps[scene.seen.cls[where.seen[where.n_given :]]]
     return out
+
+
+def _no_lessons(images: int) -> Lessons:
+    none, count = np.zeros(0, np.int64), np.zeros(images, np.int64)
+    x = np.zeros((0, len(FEATURES)), np.float32)
+    marks = none.astype(np.int8)
+    return Lessons(x, marks, marks, none.astype(np.float32), none, none, count, count)
 
 
 def mark(

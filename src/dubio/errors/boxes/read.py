@@ -95,16 +95,33 @@ def find_gaps(c: dict[str, Any], given: Given, told: Flags, right: Flags, n_clas
     return np.asarray((alone >= _MANY) & (labelled < _NEXT_TO_NONE * alone))
 
 
+def gap_sentences(scene: Scene, names: Sequence[str]) -> list[str]:
+    """What is to be said of classes that look unlabelled throughout.
+
+    Args:
+        scene: labels and detections.
+        names: class names of the label space.
+    """
+    s, g = scene.seen, scene.given
+    found = []
+    for k in np.flatnonzero(scene.gaps).tolist():
+        seen = int(((s.cls == k) & (s.conf >= _SURE) & (s.head == np.arange(len(s)))).sum())
+        labelled = int((g.cls == k).sum())
+        found.append(
+            f"'{names[int(scene.classes[k])]}' looks unlabelled throughout: the model is sure of {seen} "
+            f"objects, {labelled or 'none'} of the boxes {'are' if labelled != 1 else 'is'} of this class"
+        )
+    return found
+
+
 def _size(sample: BoxSample, labels: BoxLabels, seen: DetPrediction | None) -> tuple[float, float]:
     """Height and width; where nobody says them, what the boxes take up."""
     try:
         return size_of(sample)
-    except InputError:
-        if sample.image is not None:
-            raise
-    boxes = labels.boxes if seen is None else np.concatenate([labels.boxes, seen.boxes])
-    far = boxes[:, 2:].max(0, initial=1.0)
-    return float(far[1]), float(far[0])
+    except InputError:  # nothing else is asked of the picture here
+        boxes = labels.boxes if seen is None else np.concatenate([labels.boxes, seen.boxes])
+        far = boxes[:, 2:].max(0, initial=1.0)
+        return float(far[1]), float(far[0])
 
 
 def _given(labels: Sequence[BoxLabels], number: Ints) -> tuple[Given, Floats, Ints]:

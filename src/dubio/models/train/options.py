@@ -124,7 +124,9 @@ def assign_folds(
     if folds < 2:
         raise InputError(f"{folds} folds leave nothing to train on or to predict", remedy="give at least 2")
     if len(units) < folds:
-        raise InputError(f"{len(units)} images or groups can't be dealt to {folds} folds")
+        raise InputError(
+            f"{len(units)} images or groups can't be dealt to {folds} folds", remedy="choose fewer folds"
+        )
     number = {name: place % folds for place, name in enumerate(units)}
     return {image_id: number[name] for image_id, name in names.items()}
 

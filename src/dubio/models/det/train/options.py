@@ -109,7 +109,7 @@ class DetTrainOptions:
         checks = (
             (
                 whole,
-                f"a detector's input can't be {self.size[0]} x {self.size[1]}: give multiples of {MULTIPLE}",
+                f"a detector's input can't be {self.size[0]} x {self.size[1]}; give multiples of {MULTIPLE}",
             ),
             (self.loss in LOSS_NAMES, f"there is no loss '{self.loss}'; known: {', '.join(LOSS_NAMES)}"),
             (self.loss == "l1" or self.architecture.variance, f"the loss '{self.loss}' needs variances"),
