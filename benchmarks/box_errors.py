@@ -7,8 +7,8 @@ the finder that learns from planted errors.
 Quality: errors are planted into real labels with kinds and rates unlike those that the finder teaches itself
 with; our list, our list without learning, ObjectLab (cleanlab's scores; with its bar of 0.95, and with one of
 0.5) and FiftyOne's mistakenness rank boxes from the same detections, as they are and with all scores
-multiplied by 0.9. ObjectLab's scores are computed by us where cleanlab is not installed; where it is, the script
-checks that they are equal. Errors that the labels had before count as false findings: figures are lower bounds.
+multiplied by 0.9. ObjectLab's scores are computed by us; where cleanlab is installed, the script compares them.
+Errors that the labels had before count as false findings: figures are lower bounds.
 
 Writes ``benchmarks/results/box_errors.json``.
 

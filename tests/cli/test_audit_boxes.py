@@ -249,7 +249,6 @@ BAD: list[tuple[str, Callable[[Pets, Path], dict[str, Any]], str]] = [
     ("no such detections", lambda pets, tmp: {"--detections": tmp / "none.parquet"}, "none.parquet"),
     ("unknown kind", lambda pets, tmp: {"--kinds": "outline"}, "unknown kind 'outline'; choose from missing"),
     ("unknown class", lambda pets, tmp: {"--classes": "cow"}, "cow"),
-    ("masks' method", lambda pets, tmp: {"--method": "meta"}, "--method meta is for masks"),
     ("masks' option", lambda pets, tmp: {"--min-size": "9"}, "--min-size has no use with --boxes"),
     ("masks", lambda pets, tmp: {"--labels": tmp}, "--labels has no use with --boxes"),
     ("among the labels", among_labels, "lies in the folder of labels"),
@@ -301,3 +300,10 @@ def test_labels_are_only_read(pets: Pets, tmp_path: Path) -> None:
     before = path.read_bytes(), path.stat().st_mtime_ns
     assert call(*options(pets, tmp_path / "run", "--max-findings", "2")).exit_code == 0
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_meta_classification_finds_missing_objects(pets: Pets, tmp_path: Path) -> None:
+    result = call(*options(pets, tmp_path / "run", "--method", "meta"))
+    assert result.exit_code == 0, result.output
+    kinds = {row["kind"] for row in pq.read_table(tmp_path / "run" / "findings.parquet").to_pylist()}
+    assert kinds <= {"missing"}

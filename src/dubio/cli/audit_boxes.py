@@ -54,8 +54,6 @@ def _options(options: dict[str, Any], dataset: BoxDataset) -> BoxAuditOptions:
     from dubio.errors.boxes.audit import BoxAuditOptions
     from dubio.errors.findings import BOX_KINDS
 
-    if options["method"] != "planted":
-        raise InputError("--method meta is for masks", remedy="leave it away")
     classes = kinds = None
     if options["classes"]:
         classes = tuple(dataset.space.index_of(name) for name in options["classes"].split(","))
@@ -66,6 +64,7 @@ def _options(options: dict[str, Any], dataset: BoxDataset) -> BoxAuditOptions:
             raise InputError(f"unknown kind '{unknown[0]}'", remedy=f"choose from {', '.join(BOX_KINDS)}")
     rate = options["plant_rate"]
     return BoxAuditOptions(
+        method=options["method"],
         classes=classes,
         kinds=kinds,
         max_findings=options["max_findings"],

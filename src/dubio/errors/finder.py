@@ -99,7 +99,7 @@ def find(
         kinds = _guilty(traits, given.x[kept], kinds)
         ratio = kinds / shares
         odds = odds[:, None] * ratio
-        evidence = scores.by_kind(wrong, ratio, kinds_learned / shares, learn.kind[best])
+        evidence = scores.by_kind(wrong, ratio, kinds_learned / shares, learn.kind[best], shares)
         evidence = evidence if fixed is None else evidence.assume(fixed)
         p = error_probability(odds, evidence.share())
         kinds = _posterior(odds * evidence.share(), kinds)
@@ -150,7 +150,7 @@ class _Scores:
         )  # fmt: skip
 
     def by_kind(
-        self, wrong: Flags, ratio: Floats, ratio_learned: Floats, kind: npt.NDArray[np.int8]
+        self, wrong: Flags, ratio: Floats, ratio_learned: Floats, kind: npt.NDArray[np.int8], planted: Floats
     ) -> KindEvidence:
         """Of each kind by itself; verdicts count for the kind that a place looks like."""
         found = []
@@ -163,7 +163,7 @@ class _Scores:
                 verdict=np.where(looks == k, self.verdict, 0).astype(np.int8),
             )
             found.append(mine.evidence(wrong & (kind == k), bins=_KIND_BINS, of_known=True))
-        return KindEvidence(tuple(found))
+        return KindEvidence(tuple(found), planted)
 
 
 def _planted_shares(learn: Rows, best: Ints, wrong: Flags, n: int) -> Floats:

@@ -26,14 +26,18 @@ class KindEvidence:
     """What the share of errors of each kind is estimated from.
 
     The mixture of kinds among real errors is not that among the planted ones: a data set may have many
-    missing boxes and no duplicates. So each kind's share is read off its own scores.
+    missing boxes and no duplicates. So each kind's share is read off its own scores. That is noisy where a
+    kind is rare, so the mixture is drawn halfway (on the scale of logarithms) to the planted one; the total
+    stays.
 
     Attributes:
         parts: of each kind.
+        planted: ``(K,)`` share of each kind among the planted errors.
         fixed: share of all kinds together that is assumed in place of an estimate, or ``None``.
     """
 
     parts: tuple[Evidence, ...]
+    planted: Floats
     fixed: float | None = None
     _drawn: dict[tuple[int, int], Draws] = field(default_factory=dict, repr=False, compare=False)
 
@@ -62,9 +66,11 @@ class KindEvidence:
     def _scaled(self, found: Floats) -> Floats:
         # a kind that was never planted isn't found either
         shares = np.nan_to_num(found)
-        if self.fixed is None or not shares.sum() > 0:
+        total = float(shares.sum())
+        if not total > 0:
             return shares
-        return np.asarray(shares * self.fixed / shares.sum())
+        mixed = np.sqrt(shares * self.planted)
+        return np.asarray(mixed * (total if self.fixed is None else self.fixed) / mixed.sum())
 
 
 def _share(

@@ -14,7 +14,7 @@ from dubio.regions.boosting import BoostedTrees
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # Small: a few thousand planted errors are told apart by a few strong features.
-_TREES: dict[str, Any] = {"max_iter": 40, "learning_rate": 0.15, "max_leaf_nodes": 8, "min_samples_leaf": 10}
+_TREES: dict[str, Any] = {"max_iter": 25, "learning_rate": 0.2, "max_leaf_nodes": 8, "min_samples_leaf": 10}
 _TINY = 1e-6
 # Rows that are widened to double precision at once.
 _STEP = 200_000

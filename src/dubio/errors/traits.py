@@ -79,7 +79,7 @@ class Committee:
 
     strong: Callable[[npt.NDArray[Any]], Floats]
     trees: Mapping[str, Any]
-    members: int = 4
+    members: int = 3
     share: float = 0.5
     linear: float = 0.35
     penalty: float = 0.1

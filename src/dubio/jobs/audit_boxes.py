@@ -132,8 +132,9 @@ def audit_boxes(
     for name, why in sorted(drawing.faults.items())[:5]:
         say(f"no picture of {name}: {why}")
     findings = _keep_verdicts(run, findings, audit.works)
+    method = options.method if options.learn else "ranks"
     summary = summarise_boxes(
-        audit.works, audit.found, findings, dataset.space, method="planted" if options.learn else "ranks",
+        audit.works, audit.found, findings, dataset.space, method=method,
         skipped=absent, seed=options.seed, images=audit.scores.quality,
     )  # fmt: skip
     _write(run, findings, summary, dataset, predictions, images, drawing.faults)

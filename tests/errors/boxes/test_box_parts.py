@@ -209,7 +209,7 @@ def test_kinds_have_shares_of_their_own():
                 known, rng.integers(0, images, 300), every, image, images, bins=100, of_known=True
             )
         )
-    evidence = KindEvidence(tuple(parts))
+    evidence = KindEvidence(tuple(parts), np.array([0.5, 0.5]))
     first, second = evidence.share()
     assert 0.025 < first < 0.08
     assert second < 0.005

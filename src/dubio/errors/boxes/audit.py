@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,8 @@ class BoxAuditOptions:
         copies: planted copies; ``None``: as many as give about 5000 planted errors.
         plant_rate: planted errors per labelled box.
         learn: learn from planted errors at all; otherwise candidates are ranked by disagreement.
+        method: ``planted``: the finder that learns from errors it plants; ``meta``: the meta classifier of
+            detections (see :mod:`dubio.errors.boxes.meta`), which finds missing objects only.
         seed: seed.
     """
 
@@ -56,6 +59,7 @@ class BoxAuditOptions:
     copies: int | None = None
     plant_rate: float = 0.08
     learn: bool = True
+    method: Literal["planted", "meta"] = "planted"
     seed: int = 0
 
 
@@ -115,10 +119,15 @@ def audit_boxes(
     """
     options = options or BoxAuditOptions()
     works = collect_boxes(dataset, predictions, options)
-    found = find(
-        works, folds=options.folds, seed=options.seed, error_rate=options.error_rate, workers=workers,
-        reviewed=reviewed,
-    )  # fmt: skip
+    if options.method == "meta":
+        from dubio.errors.boxes.meta import find_by_meta
+
+        found = find_by_meta(dataset, predictions, works, folds=options.folds, seed=options.seed)
+    else:
+        found = find(
+            works, folds=options.folds, seed=options.seed, error_rate=options.error_rate, workers=workers,
+            reviewed=reviewed,
+        )  # fmt: skip
     scores = score_images(works, found, folds=options.folds, seed=options.seed)
     findings = choose_boxes(
         works, found, dataset.space, classes=options.classes, kinds=options.kinds,

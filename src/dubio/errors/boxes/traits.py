@@ -230,5 +230,5 @@ BOXES = Traits(
     marks=_marks,
     possible=_possible,
     excused=_excused,
-    committee=Committee(strong, {"max_iter": 60, "learning_rate": 0.12}),
+    committee=Committee(strong, {"max_iter": 40, "learning_rate": 0.15}),
 )
