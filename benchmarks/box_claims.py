@@ -73,6 +73,39 @@ def calibration_tables(found: dict[str, Any]) -> str:
     return "\n".join(parts).rstrip()
 
 
+def planted_errors(found: dict[str, Any]) -> str:
+    """Planted errors in real boxes, and the time that it takes."""
+    lines: list[str] = []
+    if "speed" in found:
+        speed = found["speed"]
+        cpu, times = speed["cpu_seconds"], speed["times_faster"]
+        lines += [
+            f"CPU seconds for {speed['images']} synthetic images with {speed['boxes']} boxes each:",
+            "",
+            "| what | seconds | times faster than cleanlab's scores | than both its calls |",
+            "|---|---|---|---|",
+        ]
+        for name, seconds in cpu.items():
+            row = times.get(name)
+            cells = f"{row['to scores']:.1f} | {row['to both calls']:.1f}" if row else "– | –"
+            lines.append(f"| {name} | {seconds:.2f} | {cells} |")
+        lines.append("")
+    kinds = ("all kinds", "missing", "spurious", "wrong_class", "location", "duplicate")
+    for name, part in found.get("quality", {}).items():
+        errors = ", ".join(map(str, part["errors"]))
+        lines += [
+            f"**{name}**: {part['images']} images, {part['boxes']} boxes, {errors} planted errors (one "
+            "number per seed); average precision, mean of the seeds.",
+            "",
+            "| ranking | " + " | ".join(k.replace("_", " ") for k in kinds) + " |",
+            "|" + "---|" * (len(kinds) + 1),
+        ]
+        for ranking, row in part["mean"].items():
+            lines.append(f"| {ranking} | " + " | ".join(f"{row[k]:.2f}" for k in kinds) + " |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 def real_labels(found: dict[str, Any]) -> str:
     """Real label errors of BCCD."""
     return "\n".join([_quality(found), "", *_first(found), "", _final(found["final_annotation"])])

@@ -7,7 +7,7 @@ the finder that learns from planted errors.
 Quality: errors are planted into real labels with kinds and rates unlike those that the finder teaches itself
 with; our list, our list without learning, ObjectLab (cleanlab's scores; with its bar of 0.95, and with one of
 0.5) and FiftyOne's mistakenness rank boxes from the same detections, as they are and with all scores
-multiplied by 0.9. ObjectLab's scores are computed by us; where cleanlab is installed, the script compares them.
+multiplied by 0.9. ObjectLab's scores are computed by us; where cleanlab is installed, they are compared.
 Errors that the labels had before count as false findings: figures are lower bounds.
 
 Writes ``benchmarks/results/box_errors.json``.
@@ -185,7 +185,7 @@ def scaled(seen: Seen, factor: float) -> dict[str, DetPrediction]:
 
 
 def quality(data: BoxDataset, seen: Seen, seeds: list[int]) -> dict[str, Any]:
-    boxes = sum(len(v) for v in data.labels.values())
+    boxes = sum(len(data.labels[s.image_id]) for s in data)
     rate = min(0.12, ERRORS / max(boxes, 1))
     table: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     errors: list[int] = []

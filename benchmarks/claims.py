@@ -218,6 +218,7 @@ BLOCKS = {
     "reviewed": ("reviewed", reviewed),
     "box-calibration-claim": ("box_calibration", box_claims.calibration_claim),
     "box-calibration": ("box_calibration", box_claims.calibration_tables),
+    "box-errors": ("box_errors", box_claims.planted_errors),
     "box-real": ("boxes_real", box_claims.real_labels),
 }
 

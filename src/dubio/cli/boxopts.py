@@ -21,6 +21,9 @@ LAYOUT = click.option("--layout", help="Format of --boxes. [default: detected]")
 IMAGES = click.option(
     "--images", type=_PATH, help="Folder of their pictures, if the labels don't lead to it."
 )
+SPACE = click.option(
+    "--label-space", help="Classes, if the labels lack some: a name or a TOML/JSON file. [default: theirs]"
+)
 DETECTIONS = click.option(
     "--detections", type=_PATH,
     help="Run of 'dubio predict --detector', its boxes.parquet, COCO results, or YOLO files with confidence.",

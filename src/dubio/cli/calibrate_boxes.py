@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, open_labelled, open_seen
+from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, SPACE, open_labelled, open_seen
 from dubio.cli.console import Screen
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ BOX_OPTIONS = (
     BOXES,
     LAYOUT,
     IMAGES,
+    SPACE,
     DETECTIONS,
     click.option("--spread", default="auto", show_default=True,
                  help="Corners: adaptive, adaptive-score, scale, scale-laplace, scale-student, "
@@ -40,8 +41,8 @@ BOX_OPTIONS = (
                  help="Judge all other methods too, the published ones among them."),
 )  # fmt: skip
 BOX_NAMES = (
-    "boxes", "layout", "images", "detections", "spread", "classes", "confidence_by", "scope", "spread_of",
-    "iou", "min_score", "folds", "compare",
+    "boxes", "layout", "images", "label_space", "detections", "spread", "classes", "confidence_by",
+    "scope", "spread_of", "iou", "min_score", "folds", "compare",
 )  # fmt: skip
 _CORNERS = ("ece", "published_ece", "nll", "crps", "coverage_90")
 

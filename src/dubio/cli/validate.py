@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, open_labelled, open_seen
+from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, SPACE, open_labelled, open_seen
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.detopts import refuse
 from dubio.cli.domainopts import run_options
@@ -27,6 +27,7 @@ _VALIDATION = (
     BOXES,
     LAYOUT,
     IMAGES,
+    SPACE,
     DETECTIONS,
     *DETECTOR,
     *SUPPRESSION,
