@@ -128,17 +128,40 @@ def _quality(found: dict[str, Any]) -> str:
 def _first(found: dict[str, Any]) -> list[str]:
     first = found["first_annotation"]
     expected, low, high = first["expected"]
-    lines = [
+    return [
         f"**First annotation**, the same images: {first['errors']} boxes were added, removed or moved to an "
         f"IoU below 0.7 later; the audit expects {expected:.0f} ({low:.0f} – {high:.0f}).",
         "",
+        *_rankings(first),
+    ]
+
+
+def nuclei_boxes(found: dict[str, Any]) -> str:
+    """Real label errors of nuclei."""
+    words = "nothing is calibrated"
+    if found["expected"] is not None:
+        expected, low, high = found["expected"]
+        words = f"the audit expects {expected:.0f} ({low:.0f} – {high:.0f})"
+    return "\n".join(
+        [
+            f"{found['images']} images, {found['boxes']} boxes; detector AP {found['ap']['ap']:.3f}, AP50 "
+            f"{found['ap']['ap50']:.3f}. {found['errors']} boxes differ; {words}.",
+            "",
+            *_rankings(found),
+        ]
+    )
+
+
+def _rankings(first: dict[str, Any]) -> list[str]:
+    lines = [
         "| ranking | average precision (90 % interval) | missing | spurious | bad location |",
         "|---|---|---|---|---|",
     ]
     names = {"objectlab": "ObjectLab (cleanlab's formulas)", "fiftyone": "mistakenness (FiftyOne's formulas)"}
     for name, row in first["rankings"].items():
         ap = row["ap"]
-        kinds = " | ".join(f"{row['kinds'][k]['ap']:.2f}" for k in ("missing", "spurious", "location"))
+        known = [row["kinds"].get(k) for k in ("missing", "spurious", "location")]
+        kinds = " | ".join("–" if k is None else f"{k['ap']:.2f}" for k in known)
         lines.append(
             f"| {names.get(name, name)} | {ap['value']:.2f} ({ap['low']:.2f} – {ap['high']:.2f}) | {kinds} |"
         )

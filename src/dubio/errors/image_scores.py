@@ -43,6 +43,8 @@ Floats = npt.NDArray[np.float64]
 FORMAT = 1
 # Fewer images teach nothing about images.
 MIN_IMAGES = 12
+# So many faulty copies are enough, however many images there are.
+_ENOUGH = 1000
 # A slip of a few pixels makes a label wrong, but not worth a look before a region does: k specks count
 # as an error of probability _SPECK * k / (k + _SPECKS).
 _SPECK, _SPECKS = 0.3, 3.0
@@ -111,7 +113,7 @@ def _faults(
     n = len(works)
     nothing = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int64), dict[str, float]()
     counts = Counter(int(k) for w in works for k in w.whole.kinds)
-    if n < MIN_IMAGES or sum(counts.values()) < n:
+    if n < MIN_IMAGES or sum(counts.values()) < min(n, _ENOUGH):
         return nothing
     given = np.array([w.whole.x for w in works])
     faulty = np.concatenate([w.whole.faulty for w in works])
@@ -123,17 +125,18 @@ def _faults(
     image = np.concatenate([np.arange(n), owner])
     # the copies of an image weigh together what its own label weighs
     weight = np.where(y, 1 / np.maximum(np.bincount(owner, minlength=n)[image], 1), 1.0)
+    bins = traits_of(works).whole.max_bins
     z, looks = np.zeros(len(x)), np.zeros((n, len(traits_of(works).whole.faults)))
     for k in np.unique(fold):
         learn, mine = fold[image] != k, fold[image] == k
-        model = _trees(seed).fit(x[learn], y[learn], weight[learn])
+        model = _trees(seed, bins).fit(x[learn], y[learn], weight[learn])
         z[mine] = model.decision(x[mine])
         for number in counts:
             rows = learn & y
             target = np.concatenate([np.zeros(n, bool), kinds == number])[rows]
             if 0 < target.sum() < len(target):
                 here = mine & ~y
-                looks[here[:n], number] = _trees(seed).fit(x[rows], target).decision(x[here])
+                looks[here[:n], number] = _trees(seed, bins).fit(x[rows], target).decision(x[here])
     a, b = platt(z, y, weight)
     score = expit(a * z + b)
     odds = score[:n] / (1 - score[:n]) * float(weight[~y].sum() / weight[y].sum())
@@ -142,10 +145,15 @@ def _faults(
     return score[:n], fault, looks.argmax(1), _quality(score, y, weight)
 
 
-def _trees(seed: int) -> BoostedTrees:
+def _trees(seed: int, bins: int) -> BoostedTrees:
     """Small: a few hundred rows of a dozen measures."""
     return BoostedTrees(
-        max_iter=120, learning_rate=0.08, max_leaf_nodes=6, min_samples_leaf=8, seed=seed % 2**31
+        max_iter=120,
+        learning_rate=0.08,
+        max_leaf_nodes=6,
+        min_samples_leaf=8,
+        seed=seed % 2**31,
+        max_bins=bins,
     )
 
 

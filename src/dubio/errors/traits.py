@@ -54,6 +54,7 @@ class WholeTraits:
         noun: what is labelled, several of them.
         extent: from the measures to how much a fault concerns, in words; ``None``: the expected number of
             errors is said.
+        max_bins: bins per measure. With few, a cut between groups far apart may lie at the edge of one.
     """
 
     features: tuple[str, ...]
@@ -62,6 +63,7 @@ class WholeTraits:
     disagreement: Callable[[Floats], str]
     noun: str = "regions"
     extent: Callable[[Floats], str] | None = None
+    max_bins: int = 64
 
 
 @dataclass(frozen=True)

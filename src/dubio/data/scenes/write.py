@@ -13,7 +13,6 @@ from dubio.core.errors import InputError
 from dubio.core.files import writing
 from dubio.core.records import Dataset, Sample
 from dubio.core.seeds import derive_seed
-from dubio.data.boxes import write_boxes
 from dubio.data.scenes.boxes import BOX_SPACE, scene_boxes
 from dubio.data.scenes.render import render_scene
 from dubio.data.scenes.space import SCENE_SPACE
@@ -52,6 +51,8 @@ def write_scenes(
     Raises:
         InputError: a size or weather that :func:`render_scene` refuses, ``n`` below 1, or no place to write.
     """
+    from dubio.data.boxes import write_boxes
+
     if n < 1:
         raise InputError(f"{n} scenes can't be written", remedy="ask for at least 1")
     work = partial(_write, root=Path(root), seed=seed, split=split, size=size, weather=weather)

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 _LEAST = 1e-3
+# The rank weighs as much as so many detections.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Confidence:
 
         >>> seen = Confidence.fit([0.1, 0.2, 0.3, 0.4], [False, True, False, True])
         >>> seen([0.1, 0.25, 0.4]).round(2).tolist()
-        [0.0, 0.5, 1.0]
+        [0.09, 0.5, 0.91]
         """
         from scipy.optimize import isotonic_regression
 
@@ -52,7 +54,10 @@ class Confidence:
         edges = np.flatnonzero(np.diff(fitted, prepend=-1, append=2))
         middle = (edges[:-1] + edges[1:] - 1) / 2
         smooth = np.interp(np.arange(len(distinct)), middle, fitted[edges[:-1]])
-        return cls(distinct, np.clip(smooth, _LEAST, 1 - _LEAST))
+        # A few detections tell little: there the rank counts too.
+        rank = (np.arange(len(distinct)) + 0.5) / len(distinct)
+        n = len(values)
+        return cls(distinct, np.clip((n * smooth + _FEW * rank) / (n + _FEW), _LEAST, 1 - _LEAST))
 
     def __call__(self, score: npt.ArrayLike) -> Floats:
         """Confidence of scores of any shape; between two known scores their mean."""

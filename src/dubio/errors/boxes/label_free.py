@@ -22,6 +22,8 @@ COLUMNS = tuple(name for name in FEATURES if name.startswith("suspect_"))
 _PLACE = [FEATURES.index(name) for name in COLUMNS]
 # An object that a better one overlaps may be the same seen twice: how much less it counts.
 _SHADE = 0.5
+# From an overlap of 1 - 1 / this on a box's place is less suspect.
+_APART = 3.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def suspicion(columns: Mapping[str, Floats], usual: Usual) -> dict[str, Floats]:
     wrong = rank_of(v["conf_other_50"], usual.conf) * v["iou_any"] * (1 - v["support_same"])
     wrong = np.where(v["conf_other_50"] > v["conf_same_50"], wrong, 0)
     shown = ~np.isnan(np.asarray(columns["off_most"], np.float64)) & (v["iou_same"] > 0)
-    location = np.where(shown, clear * (1 - rank_of(v["iou_same"], usual.iou)), 0)
+    apart = np.minimum(_APART * (1 - v["iou_same"]), 1)  # less is no error, however well others are met
+    location = np.where(shown, clear * apart * (1 - rank_of(v["iou_same"], usual.iou)), 0)
     twin = np.where(v["twin_same"] >= _MET, v["twin_same"], 0)
     applies: tuple[Flags, ...] = (~first, first, first, first, first)
     found = (missing, spurious, wrong, location, twin)
@@ -75,15 +78,15 @@ def suspicion(columns: Mapping[str, Floats], usual: Usual) -> dict[str, Floats]:
 
 
 def rank_of(values: Floats, known: Floats) -> Floats:
-    """Share of some sorted values that each is above, ``(n,)``; ties count half; 0.5 where none are known.
+    """Share of some sorted values that each is above, ``(n,)``, drawn to a half where they are few.
 
-    >>> rank_of(np.array([0.0, 2.0, 9.0]), np.array([1.0, 2.0, 3.0])).round(2).tolist()
-    [0.0, 0.5, 1.0]
+    >>> rank_of(np.array([0.0, 2.0, 9.0]), np.array([1.0, 2.0, 3.0])).tolist()
+    [0.125, 0.5, 0.875]
     """
     if not len(known):
         return np.full(len(values), 0.5)
     below, up_to = np.searchsorted(known, values, "left"), np.searchsorted(known, values, "right")
-    return np.asarray((below + up_to) / 2 / len(known))
+    return np.asarray((below + up_to + 1) / 2 / (len(known) + 1))
 
 
 def kind_scores(x: npt.NDArray[Any]) -> Floats:

@@ -224,6 +224,7 @@ BOXES = Traits(
         disagreement=_differs,
         noun="boxes",
         extent=_extent,
+        max_bins=255,
     ),
     hidden=HIDDEN,
     calls=CALLS,

@@ -49,7 +49,7 @@ _LOST, _MOVED = (0.4, 1.0), (0.03, 0.15)
 # Boxes with less than this many pixels across are slips of the hand.
 _SLIP = 1.5
 # Faults are planted into this many images at most; more teach nothing new.
-_MOST = 3000
+_MOST = 2000
 
 
 def measure(scene: Scene, found: Relations) -> tuple[Floats, Floats]:
