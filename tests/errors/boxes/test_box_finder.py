@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dubio import InputError
 from dubio.core.boxes import BoxDataset, BoxLabels, BoxSample, DetPrediction
@@ -278,28 +276,3 @@ def test_features_tell_classes_by_the_label_space():
     given = np.sort(work.places.x[first, INDEX["given"]])
     assert given.tolist() == sorted(data.labels["im000"].classes.tolist())
     assert work.places.x.shape[1] == len(FEATURES)
-
-
-@settings(max_examples=15)
-@given(st.integers(0, 10**6))
-def test_anything_goes(seed):
-    rng = np.random.default_rng(seed)
-    n, m, k = rng.integers(1, 4), rng.integers(0, 6), rng.integers(0, 9)
-
-    def boxes(count):
-        low = rng.integers(0, 40, (count, 2)).astype(float)
-        return np.concatenate([low, low + rng.integers(0, 30, (count, 2))], 1)
-
-    names = [f"{i}" for i in range(n)]
-    labels = {
-        i: BoxLabels(boxes(m), rng.integers(0, 3, m), ignore=boxes(int(rng.integers(0, 2)))) for i in names
-    }
-    seen = {
-        i: DetPrediction(boxes(k), rng.choice([0.1, 0.5, 1.0], k), rng.integers(0, 3, k), 3) for i in names
-    }
-    data = BoxDataset(
-        "x", space_of("x", ["0", "1", "2"]), tuple(BoxSample(i, width=50, height=50) for i in names), labels
-    )
-    audit = audit_boxes(data, seen, FAST)
-    assert np.isfinite(audit.found.probability).all()
-    assert all(f.reason.endswith(".") for f in audit.findings)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubio.core.boxes import BoxLabels, DetPrediction
+from dubio.core.boxes import BoxDataset, BoxLabels, BoxSample, DetPrediction
+from dubio.data.boxes.table import space_of
 from dubio.errors.boxes import kernels, passes
 from dubio.errors.boxes.audit import BoxAuditOptions, audit_boxes, collect_boxes
 from dubio.errors.boxes.candidates import find_candidates, score_bar
@@ -221,3 +222,28 @@ def test_kinds_have_shares_of_their_own():
     assert sum(parts_of) == pytest.approx(mean)
     assert evidence.assume(0.01).share().sum() == pytest.approx(0.01)
     assert expected_by_kind(odds[:0], image[:0], evidence) == (0.0, 0.0, 0.0)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10**6))
+def test_anything_goes(seed):
+    rng = np.random.default_rng(seed)
+    n, m, k = rng.integers(1, 4), rng.integers(0, 6), rng.integers(0, 9)
+
+    def boxes(count):
+        low = rng.integers(0, 40, (count, 2)).astype(float)
+        return np.concatenate([low, low + rng.integers(0, 30, (count, 2))], 1)
+
+    names = [f"{i}" for i in range(n)]
+    labels = {
+        i: BoxLabels(boxes(m), rng.integers(0, 3, m), ignore=boxes(int(rng.integers(0, 2)))) for i in names
+    }
+    seen = {
+        i: DetPrediction(boxes(k), rng.choice([0.1, 0.5, 1.0], k), rng.integers(0, 3, k), 3) for i in names
+    }
+    data = BoxDataset(
+        "x", space_of("x", ["0", "1", "2"]), tuple(BoxSample(i, width=50, height=50) for i in names), labels
+    )
+    audit = audit_boxes(data, seen, FAST)
+    assert np.isfinite(audit.found.probability).all()
+    assert all(f.reason.endswith(".") for f in audit.findings)
