@@ -12,9 +12,10 @@ import numpy.typing as npt
 from dubio.engine.map import map_ordered
 from dubio.errors.found import Found, Interval, part_of
 from dubio.errors.judge import Judge
+from dubio.errors.kind_odds import KindOdds, guilty, kind_odds, planted_shares, posterior
 from dubio.errors.kind_shares import KindEvidence
 from dubio.errors.kinds import KindHead
-from dubio.errors.odds import expit, platt
+from dubio.errors.odds import expit, logit, platt
 from dubio.errors.prior import Evidence, error_probability
 from dubio.errors.quality import measure
 from dubio.errors.reviewed import Reviewed, place_verdicts
@@ -95,14 +96,23 @@ def find(
     kinds, kinds_learned = fitted.kinds(given, kept, fold), fitted.kinds(learn, best, fold)
     evidence: Evidence | KindEvidence
     if traits.calls:
-        shares = _planted_shares(learn, best, wrong, len(traits.calls))
-        kinds = _guilty(traits, given.x[kept], kinds)
-        ratio = kinds / shares
-        odds = odds[:, None] * ratio
-        evidence = scores.by_kind(wrong, ratio, kinds_learned / shares, learn.kind[best], shares)
+        shares = planted_shares(learn, best, wrong, len(traits.calls))
+        kinds = guilty(traits, given.x[kept], kinds)
+        prior = float(logit(share))
+        z = kind_odds(
+            traits,
+            (logit(score) - prior, kinds, given.x[kept]),
+            (logit(learned) - prior, kinds_learned, learn.x[best]),
+            np.where(wrong, learn.kind[best], -1).astype(np.int8), weight, shares,
+        )  # fmt: skip
+        odds = np.exp(z.given)
+        evidence = scores.by_kind(wrong, z, learn.kind[best], shares)
         evidence = evidence if fixed is None else evidence.assume(fixed)
         p = error_probability(odds, evidence.share())
-        kinds = _posterior(odds * evidence.share(), kinds)
+        kinds = posterior(odds * evidence.share(), kinds)
+        as_planted = np.exp(z.learned) * shares
+        kinds_learned = posterior(as_planted, kinds_learned)
+        learned = expit(np.log(np.maximum(as_planted.sum(1), _TINY)) + prior)
     else:
         evidence = replace(scores.evidence(wrong), fixed=fixed)
         p = error_probability(odds, evidence.share())
@@ -149,40 +159,19 @@ class _Scores:
             verdict=self.verdict, **options,
         )  # fmt: skip
 
-    def by_kind(
-        self, wrong: Flags, ratio: Floats, ratio_learned: Floats, kind: npt.NDArray[np.int8], planted: Floats
-    ) -> KindEvidence:
+    def by_kind(self, wrong: Flags, z: KindOdds, kind: npt.NDArray[np.int8], planted: Floats) -> KindEvidence:
         """Of each kind by itself; verdicts count for the kind that a place looks like."""
         found = []
-        looks = ratio.argmax(1)
-        for k in range(ratio.shape[1]):
+        looks = z.given.argmax(1)
+        for k in range(len(planted)):
             mine = replace(
                 self,
-                z=self.z + np.log(np.maximum(ratio[:, k], _TINY)),
-                z_learned=self.z_learned + np.log(np.maximum(ratio_learned[:, k], _TINY)),
+                z=z.given[:, k],
+                z_learned=z.learned[:, k],
                 verdict=np.where(looks == k, self.verdict, 0).astype(np.int8),
             )
             found.append(mine.evidence(wrong & (kind == k), bins=_KIND_BINS, of_known=True))
         return KindEvidence(tuple(found), planted)
-
-
-def _planted_shares(learn: Rows, best: Ints, wrong: Flags, n: int) -> Floats:
-    """Share of each kind among the planted errors, ``(K,)``; never 0."""
-    kind, weight = learn.kind[best][wrong], learn.weight[best][wrong]
-    total = np.bincount(kind[kind >= 0], weights=weight[kind >= 0], minlength=n)
-    return np.asarray(np.maximum(total / max(total.sum(), _TINY), 1e-6))
-
-
-def _posterior(expected: Floats, kinds: Floats) -> Floats:
-    """Probability of each kind as likely as it is in this data set; as planted, where none is likely."""
-    total, planted = expected.sum(1, keepdims=True), kinds.sum(1, keepdims=True)
-    found = np.where(total > 0, expected / np.maximum(total, _TINY**2), kinds / np.maximum(planted, _TINY**2))
-    return np.asarray(found)
-
-
-def _guilty(traits: Traits, x: npt.NDArray[Any], kinds: Floats) -> Floats:
-    """Kinds without those that would be no error there; rows may add up to less than 1."""
-    return kinds if traits.excused is None else kinds * ~traits.excused(x)
 
 
 def _teachable(learn: Rows, fold: Ints, n_images: int) -> bool:
@@ -267,7 +256,7 @@ def rank_by(works: Sequence[Work], score: Score, note: str = "") -> Found:
     values = np.nan_to_num(score(given), nan=0.0)
     kinds = np.zeros((len(values), 0))
     if values.ndim == 2:
-        values = _guilty(traits, given, values)
+        values = guilty(traits, given, values)
         total = values.sum(1, keepdims=True)
         kinds = np.divide(values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0)
         values = values.max(1, initial=0.0)

@@ -136,7 +136,7 @@ def _faults(
             target = np.concatenate([np.zeros(n, bool), kinds == number])[rows]
             if 0 < target.sum() < len(target):
                 here = mine & ~y
-                looks[here[:n], number] = _trees(seed, bins).fit(x[rows], target).decision(x[here])
+                looks[here[:n], number] = _trees(seed, bins, 0.2, 40).fit(x[rows], target).decision(x[here])
     a, b = platt(z, y, weight)
     score = expit(a * z + b)
     odds = score[:n] / (1 - score[:n]) * float(weight[~y].sum() / weight[y].sum())
@@ -145,11 +145,11 @@ def _faults(
     return score[:n], fault, looks.argmax(1), _quality(score, y, weight)
 
 
-def _trees(seed: int, bins: int) -> BoostedTrees:
-    """Small: a few hundred rows of a dozen measures."""
+def _trees(seed: int, bins: int, rate: float = 0.08, rounds: int = 120) -> BoostedTrees:
+    """Small: a few hundred rows of a dozen measures; to name a fault, fewer rounds do."""
     return BoostedTrees(
-        max_iter=120,
-        learning_rate=0.08,
+        max_iter=rounds,
+        learning_rate=rate,
         max_leaf_nodes=6,
         min_samples_leaf=8,
         seed=seed % 2**31,

@@ -37,7 +37,7 @@ class Judge:
         committee = self.traits.committee
         learned = self.traits.learned(x)
         if committee is not None and _even(y, weight):
-            weight = np.ones(len(y))  # the odds are calibrated later, and weighted quantiles are slow
+            weight = np.ones(len(y))  # the odds are calibrated later
         self.columns_ = _parts(learned.shape[1], committee, self.seed)
         options = {} if committee is None else dict(committee.trees)
         self.trees_ = [

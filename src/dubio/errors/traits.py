@@ -109,6 +109,8 @@ class Traits:
         possible: from ``x`` to ``(n, K)``: kinds that a candidate can be at all.
         excused: from ``x`` to ``(n, K)``: kinds that would be no error there.
         committee: classifiers in place of one; ``None``: one set of trees.
+        trust: by kind of ``calls``, the share of the log odds of ``free`` that is added to what was learned
+            (:mod:`dubio.errors.kind_odds`); none: what was learned stands alone.
     """
 
     features: tuple[str, ...]
@@ -126,6 +128,7 @@ class Traits:
     possible: Callable[[npt.NDArray[Any]], Flags] | None = None
     excused: Callable[[npt.NDArray[Any]], Flags] | None = None
     committee: Committee | None = None
+    trust: tuple[float, ...] = ()
 
     def column(self, name: str) -> int:
         """Position of a feature."""
