@@ -177,3 +177,15 @@ def _final(final: dict[str, Any]) -> str:
         f"list of images. Of {twice['known']} known doubled boxes, "
         f"{sum(r is not None for r in twice['ranks'])} are in the list of 500."
     )
+
+
+def fiftyone_boxes(found: dict[str, Any]) -> str:
+    """How far ours and FiftyOne's own mistakenness differ."""
+    words = []
+    for name, part in found.items():
+        n = part["boxes_that_differ"]
+        words.append(
+            f"- {name}: {part['boxes']} boxes, {part['detections']} detections, "
+            + ("all equal" if not n else f"{n} values differ, where two boxes overlap a detection equally")
+        )
+    return "\n".join(words)

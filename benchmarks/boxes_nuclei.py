@@ -91,7 +91,7 @@ def main() -> None:
         "what": "nuclei; original labels against corrected ones, in images that weren't trained on",
         "images": len(given),
         "boxes": sum(len(v) for v in given.labels.values()),
-        "ap": average_precision(given, seen).figures,
+        "ap": {k: v for k, v in average_precision(given, seen).figures.items() if np.isfinite(v)},
         **found,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {n: metadata.version(n) for n in ("dubio", "numpy", "scikit-learn")},

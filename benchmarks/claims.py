@@ -219,6 +219,7 @@ BLOCKS = {
     "box-calibration-claim": ("box_calibration", box_claims.calibration_claim),
     "box-calibration": ("box_calibration", box_claims.calibration_tables),
     "box-errors": ("box_errors", box_claims.planted_errors),
+    "box-fiftyone": ("box_fiftyone", box_claims.fiftyone_boxes),
     "box-nuclei": ("boxes_nuclei", box_claims.nuclei_boxes),
     "box-real": ("boxes_real", box_claims.real_labels),
 }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dubio import InputError
 from dubio.data.boxes import open_boxes
 from dubio.data.boxes.kitti import kitti_space
 from dubio.data.boxes.yolo_names import yaml_names
@@ -68,3 +69,28 @@ def test_no_pictures_are_needed_but_for_yolo(tmp_path):
     assert [s.image_id for s in found] == ["b"]
     assert "size of the image 'a' is unknown" in found.quarantined[0]
     assert isinstance(found.root, Path)
+
+
+@pytest.mark.parametrize("said", ["../sets/cells", "sets/cells", "{absolute}"])
+def test_yaml_may_lie_elsewhere_than_the_data(tmp_path, said):
+    """A data file often lies with the training script and names the folder by ``path``."""
+    root = tmp_path / "sets/cells"
+    put(root / "labels/train/a.txt", "1 0.5 0.5 0.5 1\n")
+    picture(root / "images/train/a.png")
+    text = f"path: {said.format(absolute=root)}  # where it is\ntrain: images/train\nnames: [cat, dog]\n"
+    found = open_boxes(put(tmp_path / "scripts/data.yaml", text))
+    assert [s.image_id for s in found] == ["train/a"]
+    assert found.space.names == ("cat", "dog")
+
+
+def test_yaml_with_a_path_that_is_not_there_counts_from_itself(tmp_path):
+    put(tmp_path / "labels/a.txt", "0 0.5 0.5 0.5 1\n")
+    picture(tmp_path / "images/a.png")
+    found = open_boxes(put(tmp_path / "data.yaml", "path: /not/here\nnames: [cat]\n"))
+    assert len(found.labels["a"]) == 1
+
+
+def test_labels_without_any_picture_are_told(tmp_path):
+    put(tmp_path / "labels/a.txt", "0 0.5 0.5 0.5 1\n")
+    with pytest.raises(InputError, match=r"picture of none of them.*--images"):
+        open_boxes(tmp_path)

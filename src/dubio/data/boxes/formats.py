@@ -24,6 +24,7 @@ from dubio.data.boxes.label_studio import read_label_studio, write_label_studio
 from dubio.data.boxes.pictures import Pictures, pictures_beside
 from dubio.data.boxes.voc import read_voc, write_voc
 from dubio.data.boxes.yolo import label_files, read_yolo, write_yolo
+from dubio.data.boxes.yolo_names import yaml_names, yaml_root
 from dubio.data.safe_xml import parse_xml
 from dubio.data.spaces import load_space
 from dubio.data.tree import Tree as Folder
@@ -109,7 +110,8 @@ def _open(
         return _open_folder(path, layout, images, space, faults)
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        return read_yolo(path.parent, _yolo_pictures(path.parent, images), faults, space=space)
+        root = yaml_root(path)
+        return read_yolo(root, _yolo_pictures(root, images), faults, space=space, named=yaml_names(path))
     pictures = pictures_beside(path, images)
     if suffix == ".csv" or layout == "csv":
         return read_csv(path, pictures, faults, space=space)

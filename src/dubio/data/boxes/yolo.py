@@ -32,7 +32,12 @@ _MOST_CLASSES = 100_000  # without names, the highest number says how many there
 
 
 def read_yolo(
-    root: Path, pictures: Pictures, faults: Faults, *, space: LabelSpace | None = None
+    root: Path,
+    pictures: Pictures,
+    faults: Faults,
+    *,
+    space: LabelSpace | None = None,
+    named: dict[int, str] | None = None,
 ) -> BoxDataset:
     """Read YOLO labels.
 
@@ -46,11 +51,12 @@ def read_yolo(
         pictures: where to look for the pictures.
         faults: takes files and lines that can't be used.
         space: label space, class numbers being its indices; ``None``: as above.
+        named: names of the classes by number, if they are known already.
 
     Raises:
-        InputError: no labels.
+        InputError: no labels, or labels and none of the pictures.
     """
-    names = dict(enumerate(space.names)) if space is not None else class_names(root)
+    names = dict(enumerate(space.names)) if space is not None else named or class_names(root)
     files = label_files(root)
     if not files:
         raise InputError("holds no YOLO labels", path=root, remedy="name the folder of text files")
@@ -80,6 +86,12 @@ def read_yolo(
             outlines, highest = outlines + is_outline, max(highest, label)
             x1, y1, x2, y2 = (box * [width, height, width, height]).tolist()
             gather.box((x1, y1, x2, y2), name)
+    if not used and not gather.samples:
+        raise InputError(
+            f"has {len(files)} files of labels, and the picture of none of them is there",
+            path=root,
+            remedy="YOLO's boxes are parts of the picture: name the folder of the pictures (--images)",
+        )
     bare = _unlabelled(pictures, used, {s.image_id for s in gather.samples})
     for sample in bare:
         gather.image(sample)

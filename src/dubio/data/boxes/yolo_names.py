@@ -65,6 +65,19 @@ def yaml_names(path: Path) -> dict[int, str] | None:
     return names
 
 
+def yaml_root(path: Path) -> Path:
+    """Folder that a YOLO data file describes: its ``path`` if that is there, else the file's own.
+
+    A relative ``path`` counts from the file, or from the folder above it.
+    """
+    said = next((m[1] for line in text_lines(path) if (m := re.match(r"path\s*:\s*(\S.*)", line))), "")
+    named = Path(_bare(said)).expanduser()
+    for folder in (path.parent / named, path.parent.parent / named):  # an absolute path stays as it is
+        if said and folder.is_dir():
+            return folder
+    return path.parent
+
+
 def _numbered(text: str) -> dict[int, str]:
     return {int(k): _bare(v) for k, v in _PAIR.findall(text)}
 
