@@ -79,10 +79,6 @@ TABLES = {
     "unknown kind": (_note(b"dubio.class_scores", b"magic"), "softmax, sigmoid or logits"),
     "a later format": (_note(b"dubio.format", b"9"), "format 1"),
     "of another program": (lambda t: t.replace_schema_metadata(None), "format 1"),
-    "negative variance": (_put("al_x0", -1.0), "out of their range"),
-    "variance not a number": (_put("al_y1", float("nan")), "aren't finite"),
-    "scores not a number": (_put("class_scores", [float("nan")] * 2), "aren't finite"),
-    "logits as probabilities": (_put("class_scores", [5.0, -6.0]), "from 0 to 1"),
     "other images": (lambda t: _with(t, "image_id", ["elsewhere"] * len(t)), "no detection of any image"),
 }  # fmt: skip
 
@@ -110,6 +106,11 @@ ROWS = {
     "score above one": ("score", 1.5),
     "score not a number": ("score", float("nan")),
     "no score": ("score", None),
+    "negative variance": ("al_x0", -1.0),
+    "variance not a number": ("al_y1", float("nan")),
+    "infinite variance": ("al_x1", float("inf")),
+    "class scores not a number": ("class_scores", [float("nan")] * 2),
+    "logits as probabilities": ("class_scores", [5.0, -6.0]),
 }
 
 
@@ -125,7 +126,24 @@ def test_a_bad_row_is_left_out_and_the_rest_goes_on(world, tmp_path, case):
     counts = json.loads(found.stdout)["counts"]
     assert (counts["found"], counts["missed"], counts["false"]) == (17, 1, 0)
     assert f"{table.num_rows - 1} detections of 12 images" in found.stderr
-    assert "1 records are left out" in found.stderr or "1 detections are of images" in found.stderr
+    strict = run_cli(*on("validate", world / "labels.json", path, tmp_path / "strict", "--strict"))
+    if case == "no image":  # no fault: the set may be a part
+        assert "1 detections are of images" in found.stderr
+        assert strict.exit_code == 0
+        return
+    assert "1 records are left out of boxes.parquet (first: detection 1 of '" in found.stderr
+    assert strict.exit_code == 2
+    assert "detection 1 of '" in strict.stderr
+    assert str(path) in strict.stderr
+
+
+def test_a_table_of_bad_rows_only_is_refused(world, tmp_path):
+    path = tmp_path / "boxes.parquet"
+    table = pq.read_table(world / "seen/boxes.parquet")
+    pq.write_table(_with(table, "al_x0", [float("nan")] * len(table)), path)
+    sentence = refused(*on("calibrate", world / "labels.json", path, tmp_path / "run"))
+    assert "detections can be used (first: detection 1 of '" in sentence
+    assert "box_aleatoric nan" in sentence
 
 
 def test_bad_detections_of_coco_are_left_out_and_strict_stops(world, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,49 @@ def test_defect_no_image_is_judged_by_a_calibration_that_has_seen_it():
     for k, (a, b) in enumerate(zip(before.parts, after.parts, strict=True)):
         assert (a.spread.state() == b.spread.state()) == (k == own)
     assert len(set(before.folds.values())) == 5
+
+
+def test_images_of_one_tag_are_calibrated_by_others(tmp_path):
+    data, found = crowd_of(30)
+    samples = tuple(
+        replace(s, domain={"scene": f"s{k // 5}"} if k < 25 else {}) for k, s in enumerate(data.samples)
+    )
+    data = replace(data, samples=samples)
+    parts = cross_fitted(data, found, pair_boxes(data, found), seed=1, group="scene")
+    for k in range(5):
+        assert len({parts.fold(s.image_id) for s in samples[5 * k : 5 * k + 5]}) == 1
+    assert "images of one 'scene' in one part" in parts.words
+    options = replace(PLAIN, cross_fit=True, fold_group="scene")
+    summary = validate(data, found, tmp_path / "run", options).summary
+    assert summary["calibration"] == parts.words
+    one = calibrate_boxes(
+        data, found, tmp_path / "cal", BoxCalibrateOptions(fold_group="scene", replicates=0)
+    )
+    plain = calibrate_boxes(data, found, tmp_path / "plain", BoxCalibrateOptions(replicates=0))
+    assert one.summary["corners"]["figures"] != plain.summary["corners"]["figures"]
+    # what is saved is fitted on all images
+    assert one.calibration.spread.state() == plain.calibration.spread.state()
+    for wrong in (validate, calibrate_boxes):
+        kind = ValidateOptions if wrong is validate else BoxCalibrateOptions
+        with pytest.raises(InputError, match="there are: scene"):
+            wrong(data, found, tmp_path / "bad", kind(fold_group="town"))
+
+
+def test_defect_calibrated_parts_were_judged_as_if_they_were_the_whole(tmp_path):
+    """A share of a whole that shrank covers less than before, which is no fault of the calibration."""
+    data, found = crowd_of(30, sigma_factor=2.0)
+    options = ValidateOptions(min_score=0.0, replicates=0, pictures=0)
+    figures = validate(data, found, tmp_path / "both", options).summary["corners"]["figures"]
+    for kind in ("aleatoric", "epistemic"):
+        own = figures[kind]["calibrated"]
+        assert own["ece"] is own["coverage_90"] is own["nll"] is None
+        assert own["sharpness"] > 0
+        assert figures[kind]["as it is"]["ece"] is not None
+    assert figures["total"]["calibrated"]["ece"] < figures["total"]["as it is"]["ece"]
+    alone = {k: replace(p, box_aleatoric=None) for k, p in found.items()}
+    figures = validate(data, alone, tmp_path / "alone", options).summary["corners"]["figures"]
+    assert figures["epistemic"] == figures["total"]
+    assert figures["epistemic"]["calibrated"]["ece"] < figures["epistemic"]["as it is"]["ece"]
 
 
 def test_file_of_a_calibration_and_whether_it_has_seen_the_images(tmp_path):

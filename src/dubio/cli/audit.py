@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubio.cli.audit_boxes import BOX_NAMES, MASK_NAMES, audit_detection, box_options
+from dubio.cli.boxopts import SHOWN_ROWS
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.detopts import refuse
 from dubio.cli.modelopts import model_options, open_model
@@ -269,6 +270,12 @@ def report(screen: Screen, result: AuditResult | BoxAuditResult) -> None:
         ("#", "probability", "kind", "label says", "model says", "image"),
         rows,
     )
+    boxes = "duplicate" in s.kinds
+    shown = [r for r in s.classes if r.regions or r.suspicious]
+    if boxes and len(shown) > SHOWN_ROWS:
+        shown.sort(key=lambda r: -(r.expected or 0.0))
+    more = len(shown) - SHOWN_ROWS if boxes else 0
+    where = f" (the most, and {more} more in {result.path / 'summary.json'})" if more > 0 else ""
     classes = [
         (
             r.name,
@@ -277,16 +284,15 @@ def report(screen: Screen, result: AuditResult | BoxAuditResult) -> None:
             r.expected,
             "–" if r.low is None else f"{r.low:.0f} to {r.high:.0f}",
         )
-        for r in s.classes
-        if r.regions or r.suspicious
+        for r in (shown[:SHOWN_ROWS] if boxes else shown)
     ]
     screen.table(
-        "Expected errors per class",
-        ("class", "boxes" if "duplicate" in s.kinds else "regions", "p >= 0.5", "expected", "90 % interval"),
+        f"Expected errors per class{where}",
+        ("class", "boxes" if boxes else "regions", "p >= 0.5", "expected", "90 % interval"),
         classes,
     )
     _faults(screen, result)
-    unit = "labelled boxes" if "duplicate" in s.kinds else "label regions"
+    unit = "labelled boxes" if boxes else "label regions"
     if s.expected is not None and s.low is not None and s.high is not None:
         how = "estimated" if s.error_rate_estimated else "as assumed"
         screen.say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dubio.cli.boxopts import BOXES, DETECTIONS, open_labelled, open_seen
+from dubio.cli.boxopts import BOXES, DETECTIONS, open_labelled, open_seen, waiting
 from dubio.cli.console import Screen
 from dubio.core.errors import InputError
 
@@ -25,19 +25,21 @@ MASK_NAMES = (
 
 def audit_detection(options: dict[str, Any]) -> BoxAuditResult:
     """Audit what the options name."""
-    from dubio.jobs.audit_boxes import audit_boxes
-
     screen = Screen(as_json=options["as_json"])
     dataset = open_labelled(options)
     names = ", ".join(dataset.space.names[:12]) + (" …" if len(dataset.space) > 12 else "")
     screen.detected([*dataset.notes, f"{len(dataset.space)} classes ({names})"])
     seen = open_seen(options, dataset)
     screen.detected(seen.notes)
+    with waiting(options, "loading the finder"):
+        from dubio.jobs.audit_boxes import audit_boxes
+
+        chosen = _options(options, dataset)
     result = audit_boxes(
         dataset,
         seen.predictions,
         options["out"],
-        _options(options, dataset),
+        chosen,
         reviewed=tuple(str(p) for p in options["reviewed"]),
         workers=options["workers"],
         strict=options["strict"],

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, SPACE, open_labelled, open_seen
+from dubio.cli.boxopts import (
+    BOXES,
+    DETECTIONS,
+    IMAGES,
+    LAYOUT,
+    SPACE,
+    open_labelled,
+    open_seen,
+    waiting,
+)
 from dubio.cli.console import Screen
 
 if TYPE_CHECKING:
@@ -37,21 +46,28 @@ BOX_OPTIONS = (
                  help="Less confident detections are left out: nobody looks at them."),
     click.option("--folds", type=click.IntRange(2), default=5, show_default=True,
                  help="Parts by image: each method is judged on parts that it did not see."),
+    click.option("--fold-group", metavar="TAG",
+                 help="Domain tag whose equal values stay in one part, such as scene."),
     click.option("--compare/--no-compare", default=True,
                  help="Judge all other methods too, the published ones among them."),
 )  # fmt: skip
 BOX_NAMES = (
     "boxes", "layout", "images", "label_space", "detections", "spread", "classes", "confidence_by",
-    "scope", "spread_of", "iou", "min_score", "folds", "compare",
+    "scope", "spread_of", "iou", "min_score", "folds", "fold_group", "compare",
 )  # fmt: skip
 _CORNERS = ("ece", "published_ece", "nll", "crps", "coverage_90")
 
 
 def calibrate_detector(options: dict[str, Any]) -> None:
     """Calibrate what the options name, and say what came out."""
-    from dubio.jobs.calibrate_boxes import BoxCalibrateOptions, calibrate_boxes
-
     screen = Screen(as_json=options["as_json"])
+    dataset = open_labelled(options)
+    screen.detected(dataset.notes)
+    seen = open_seen(options, dataset)
+    screen.detected(seen.notes)
+    with waiting(options, "loading the methods"):
+        from dubio.jobs.calibrate_boxes import BoxCalibrateOptions, calibrate_boxes
+
     chosen = BoxCalibrateOptions(
         spread=options["spread"],
         classes=options["classes"],
@@ -62,13 +78,10 @@ def calibrate_detector(options: dict[str, Any]) -> None:
         iou=options["iou"],
         min_score=options["min_score"],
         folds=options["folds"],
+        fold_group=options["fold_group"],
         replicates=options["replicates"],
         seed=options["seed"],
     )
-    dataset = open_labelled(options)
-    screen.detected(dataset.notes)
-    seen = open_seen(options, dataset)
-    screen.detected(seen.notes)
     result = calibrate_boxes(
         dataset, seen.predictions, options["out"], chosen, progress=screen.progress, say=screen.warn
     )

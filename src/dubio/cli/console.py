@@ -6,7 +6,6 @@ import errno
 import functools
 import json
 import logging
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +14,11 @@ from typing import Any, TypeVar
 
 import click
 
+from dubio.cli.tables import ANY_WIDTH, escaped, print_table, safe
 from dubio.core.errors import DubioError, printable
 from dubio.core.files import plain_reason
 
 Item = TypeVar("Item")
-_LARGE = 1e6
 _FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
 
 
@@ -36,21 +35,23 @@ class Screen:
         self.quiet = quiet
         self.err = Console(stderr=True, highlight=False)
         self.out = Console(highlight=False)
+        if not self.out.is_terminal:
+            self.out = Console(highlight=False, width=ANY_WIDTH)
 
     def say(self, text: str) -> None:
         """Print a line for the user."""
         if not self.quiet:
-            self.err.print(_safe(text), markup=False, soft_wrap=True)
+            self.err.print(safe(text), markup=False, soft_wrap=True)
 
     def detected(self, lines: Iterable[str]) -> None:
         """Print what was detected in the input, before the work begins."""
         for line in lines:
             if not self.quiet:
-                self.err.print(f"[cyan]·[/cyan] {_escape(line)}", soft_wrap=True)
+                self.err.print(f"[cyan]·[/cyan] {escaped(line)}", soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.err.print(f"[yellow]warning:[/yellow] {_escape(text)}", soft_wrap=True)
+        self.err.print(f"[yellow]warning:[/yellow] {escaped(text)}", soft_wrap=True)
 
     def left_out(self, count: int, listed: Path) -> None:
         """Say how many images were left out, if any were, and where they are listed."""
@@ -79,19 +80,10 @@ class Screen:
                 bar.advance(task)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table of results; numbers are right-aligned. Silent with ``--json``."""
+        """Print a table of results (:mod:`dubio.cli.tables`). Silent with ``--json``."""
         if self.as_json:
             return
-        from rich.table import Table
-
-        body = [[_cell(v) for v in row] for row in rows]
-        table = Table(title=title, title_justify="left", header_style="bold")
-        for number, name in enumerate(columns):
-            numeric = bool(body) and all(_numeric(row[number]) for row in body)
-            table.add_column(name, justify="right" if numeric else "left")
-        for row in body:
-            table.add_row(*[_escape(v) for v in row])
-        self.out.print(table)
+        print_table(self.out, title, columns, list(rows))
 
     def result(self, text: str, data: dict[str, Any]) -> None:
         """Print the closing line, or with ``--json`` the data."""
@@ -99,30 +91,7 @@ class Screen:
             # Halves of surrogates (bytes in file names that are no UTF-8) become escapes, as JSON wants them.
             click.echo(json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         else:
-            self.out.print(_safe(text), markup=False, soft_wrap=True)
-
-
-def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.3f}" if abs(value) < _LARGE else f"{value:.1e}"
-
-
-def _numeric(text: str) -> bool:
-    return text == "–" or text.replace(".", "", 1).replace("-", "", 1).replace("%", "", 1).strip().isdigit()
-
-
-def _safe(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    # rich leaves a backslash before a bracket alone, which would then escape the bracket of the next tag.
-    return escape(_safe(text))
+            self.out.print(safe(text), markup=False, soft_wrap=True)
 
 
 def sentence(error: Exception) -> str:

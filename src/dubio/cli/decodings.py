@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.boxopts import BOXES, IMAGES, LAYOUT, open_labelled
+from dubio.cli.boxopts import BOXES, IMAGES, LAYOUT, open_labelled, waiting
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.modelopts import add_options
 from dubio.cli.valopts import DETECTOR, open_validated
@@ -52,12 +52,17 @@ def command(**options: Any) -> None:
     \b
     dubio decodings --detector net.onnx --boxes instances.json --images val2017 --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
-    from dubio.jobs.decodings import DecodingOptions, compare_detector_decodings
-    from dubio.uncertainty.boxes.methods import METHODS
-
     if options["detector"] is None:
         raise InputError("no detector is given", remedy="name one with --detector")
     screen = Screen(as_json=options["as_json"])
+    model = open_validated(options)
+    screen.detected(model.describe())
+    dataset = open_labelled(options)
+    screen.detected(dataset.notes)
+    with waiting(options, "loading the decodings"):
+        from dubio.jobs.decodings import DecodingOptions, compare_detector_decodings
+        from dubio.uncertainty.boxes.methods import METHODS
+
     chosen = DecodingOptions(
         options["methods"] or METHODS,
         options["iou"],
@@ -65,10 +70,6 @@ def command(**options: Any) -> None:
         options["draws"],
         options["seed"],
     )
-    model = open_validated(options)
-    screen.detected(model.describe())
-    dataset = open_labelled(options)
-    screen.detected(dataset.notes)
     result = compare_detector_decodings(
         model,
         dataset,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.boxopts import waiting
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,22 +69,23 @@ def open_detector(options: dict[str, Any]) -> DetModel:
     Raises:
         InputError: no ``--detector``, or one that can't be used.
     """
-    from dubio.models.det.load import load_detector
-
     if options["detector"] is None:
         raise InputError("no detector is given", remedy="name one with --detector")
-    return load_detector(
-        options["detector"],
-        options["card"],
-        space=options["model_space"],
-        size=options["input_size"] or None,
-        suppression=suppression_of(options),
-        decode=options["decode"],
-        seed=options["seed"],
-        device=options["device"],
-        amp=options["amp"],
-        samples=options["samples"],
-    )
+    with waiting(options, "opening the detector"):
+        from dubio.models.det.load import load_detector
+
+        return load_detector(
+            options["detector"],
+            options["card"],
+            space=options["model_space"],
+            size=options["input_size"] or None,
+            suppression=suppression_of(options),
+            decode=options["decode"],
+            seed=options["seed"],
+            device=options["device"],
+            amp=options["amp"],
+            samples=options["samples"],
+        )
 
 
 def refuse(context: click.Context, names: tuple[str, ...], why: str) -> None:

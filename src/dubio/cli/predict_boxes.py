@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dubio.cli.boxopts import waiting
 from dubio.cli.console import Screen
 from dubio.cli.detopts import open_detector
 from dubio.core.errors import InputError
@@ -22,13 +23,14 @@ _SHOWN = 5
 
 def predict_boxes(options: dict[str, Any]) -> None:
     """Run the detector that the options describe, and say what came out."""
-    from dubio.core.run import Run
-    from dubio.jobs.predict_boxes import PredictBoxesJob
-    from dubio.models.det.source import DetectionSource
-
     screen = Screen(as_json=options["as_json"])
     model = open_detector(options)
-    dataset = _open_data(options, model)
+    with waiting(options, "reading the data"):
+        from dubio.core.run import Run
+        from dubio.jobs.predict_boxes import PredictBoxesJob
+        from dubio.models.det.source import DetectionSource
+
+        dataset = _open_data(options, model)
     source = DetectionSource(model, dataset.space, class_map=options["class_map"])
     calibration = _calibration(options, source)
     screen.detected(source.describe())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -114,13 +116,15 @@ def _train(
 ) -> None:
     from dubio.core.files import fingerprint
     from dubio.models.train.fit import train_segmenter
+    from dubio.report.training_page import write_training_page
 
     assert val is not None
     files = [p for d in (train, val) for s in d for p in (s.image, s.label)]
     work = run.part(
         "train", {"recipe": recipe.recipe(), "files": fingerprint(files), "space": train.space.to_dict()}
     )
-    with Bar(screen, "training") as bar:
+    page = partial(write_training_page, run.path, train.name)
+    with Bar(screen, "training", page) as bar:
         result = train_segmenter(
             train, val, recipe, run.path, work=work, resume=options["resume"], reporter=bar
         )
@@ -135,9 +139,9 @@ def _train(
     rows += [(f"IoU {name}", value) for name, value in list(metrics["iou"].items())[:_SHOWN_CLASSES]]
     screen.table(f"validation, epoch {metrics['best_epoch']}", ("what", "value"), rows)
     files_written = "model.safetensors, model.json, metrics.json, curves.csv"
-    screen.result(
-        f"written to {run.path}: {files_written}" + (", model.onnx" if "onnx" in data else ""), data
-    )
+    data["report"] = str(page())
+    written = f"written to {run.path}: {files_written}" + (", model.onnx" if "onnx" in data else "")
+    screen.result(f"{written}\ncurves: {data['report']}", data)
 
 
 def _export(screen: Screen, folder: Path, *, half: bool) -> dict[str, Any]:
@@ -157,7 +161,9 @@ def _cross_fit(
     screen: Screen, recipe: TrainOptions, dataset: Dataset, run: Run, options: dict[str, Any]
 ) -> None:
     from dubio.models.train.folds import cross_fit
+    from dubio.report.training_page import write_training_page
 
+    page = partial(write_training_page, run.path, dataset.name)
     folds = options["folds"]
     done = cross_fit(
         dataset,
@@ -166,7 +172,7 @@ def _cross_fit(
         run,
         group=options["fold_group"],
         device="cpu" if recipe.accelerator == "cpu" else "auto",
-        reporter=lambda fold: Bar(screen, f"fold {fold + 1} of {folds}"),
+        reporter=lambda fold: Bar(screen, f"fold {fold + 1} of {folds}", page),
     )
     for fault in list(done.bad.values())[:5]:
         screen.warn(fault)
@@ -186,8 +192,9 @@ def _cross_fit(
         "quarantined": done.bad,
         "pixel_accuracy": accuracy,
         "mean_iou": miou,
+        "report": str(page()),
     }
-    screen.result(f"held-out scores written to {done.scores}", data)
+    screen.result(f"held-out scores written to {done.scores}\ncurves: {data['report']}", data)
 
 
 class Bar:
@@ -196,10 +203,11 @@ class Bar:
     Args:
         screen: where to show it.
         text: what is going on.
+        after: called when an epoch has ended, such as to draw the curves anew.
     """
 
-    def __init__(self, screen: Screen, text: str) -> None:
-        self.screen, self.text = screen, text
+    def __init__(self, screen: Screen, text: str, after: Callable[[], object] = lambda: None) -> None:
+        self.screen, self.text, self.after = screen, text, after
         self._bar: Any = None
         self._task: Any = None
         self._note = ""
@@ -228,6 +236,7 @@ class Bar:
 
     def epoch(self, row: dict[str, float]) -> None:
         """An epoch has ended with these losses and metrics."""
+        self.after()
         self._note = f", mIoU {row.get('val_miou', 0):.3f}"
         if not self.screen.err.is_terminal:
             numbers = ", ".join(

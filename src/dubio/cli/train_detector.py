@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.boxopts import waiting
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.traindetopts import detector_options, parse_detector
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dubio.cli.train import Bar
     from dubio.core.boxes import BoxDataset
     from dubio.core.run import Run
@@ -33,22 +38,30 @@ def detector(**options: Any) -> None:
     dubio train detector --boxes annotations.json --images photos --folds 5 --out run
     """  # noqa: D301 - click wants the backspace itself
     from dubio.core.run import Run
-    from dubio.data.boxes import open_boxes
     from dubio.models.torchdev import require_torch
 
-    require_torch("training")
     # Lightning starts this command once per device; only the first speaks.
     helper = os.environ.get("LOCAL_RANK", "0") != "0"
     screen = Screen(as_json=options["as_json"], quiet=helper)
-    whole = open_boxes(options["boxes"], options["layout"], options["images"], space=options["label_space"])
-    recipe = parse_detector(options, len(whole.space))
-    train, val = _parts(whole, options, recipe)
+    options["quiet"] = helper
+    with waiting(options, "loading torch"):
+        require_torch("training")
+    with waiting(options, "reading labelled boxes"):
+        from dubio.data.boxes import open_boxes
+
+        whole = open_boxes(
+            options["boxes"], options["layout"], options["images"], space=options["label_space"]
+        )
+        recipe = parse_detector(options, len(whole.space))
+        train, val = _parts(whole, options, recipe)
+        recipe = _lasting(recipe, train, options)
     if not any(len(train.labels[s.image_id]) for s in train):
         raise InputError(
             "there is no labelled box to train on", path=whole.root, remedy="name other labels or images"
         )
-    run = Run(options["out"], "train", {k: v for k, v in options.items() if k not in ("out", "as_json")})
-    _announce(screen, recipe, train, val)
+    told = {k: v for k, v in options.items() if k not in ("out", "as_json", "quiet")}
+    run = Run(options["out"], "train", told)
+    _announce(screen, recipe, train, val, options)
     if options["folds"]:
         _cross_fit(screen, recipe, train, run, options)
     else:
@@ -79,7 +92,44 @@ def _parts(
     return chosen, subset(found, lambda s: s.split == second)
 
 
-def _announce(screen: Screen, recipe: DetTrainOptions, train: BoxDataset, val: BoxDataset | None) -> None:
+def _lasting(recipe: DetTrainOptions, train: BoxDataset, options: dict[str, Any]) -> DetTrainOptions:
+    """The recipe with as many epochs as the data need, unless the user has said how long to train."""
+    from dataclasses import replace
+
+    from dubio.models.det.train.options import enough_epochs
+
+    if options["epochs"] is not None or options["max_steps"] is not None:
+        return recipe
+    folds = options["folds"]
+    images = len(train)
+    if folds:
+        images = max(1, round(images * (folds - 1) / folds * (1 - recipe.val_fraction)))
+    return replace(recipe, epochs=enough_epochs(options["preset"], images, recipe.batch_size))
+
+
+def _duration(recipe: DetTrainOptions, options: dict[str, Any]) -> str:
+    """How long is trained, and why."""
+    from dubio.models.det.train.options import LEAST_STEPS, RECIPES
+
+    preset = options["preset"]
+    usual = RECIPES[preset]["epochs"]
+    if options["max_steps"] is not None:
+        return f"training: {recipe.max_steps} steps or {recipe.epochs} epochs, whichever ends first"
+    if options["epochs"] is None and recipe.epochs > usual:
+        return (
+            f"training: {recipe.epochs} epochs, not {preset}'s {usual}: so few images take more to reach "
+            f"{LEAST_STEPS[preset]} steps (--epochs says otherwise)"
+        )
+    return f"training: {recipe.epochs} epochs" + (" as asked" if options["epochs"] else f", {preset}'s own")
+
+
+def _announce(
+    screen: Screen,
+    recipe: DetTrainOptions,
+    train: BoxDataset,
+    val: BoxDataset | None,
+    options: dict[str, Any],
+) -> None:
     a = recipe.architecture
     boxes = sum(len(train.labels[s.image_id]) for s in train)
     bare = sum(not len(train.labels[s.image_id]) for s in train)
@@ -92,6 +142,7 @@ def _announce(screen: Screen, recipe: DetTrainOptions, train: BoxDataset, val: B
             + (f", {bare} of them without a box" if bare else "")
             + ("" if val is None else f", {len(val)} to validate on")
             + f", {len(train.space)} classes of '{train.space.name}'",
+            _duration(recipe, options),
             *train.notes,
         ]
     )
@@ -105,18 +156,23 @@ def _train(
     run: Run,
     options: dict[str, Any],
 ) -> None:
-    from dubio.models.det.train.fit import train_detector
-    from dubio.models.det.train.folds import training_key
+    with waiting(options, "loading Lightning"):
+        from dubio.models.det.train.fit import NO_BOX, count_boxes, train_detector
+        from dubio.models.det.train.folds import training_key
+        from dubio.report.training_page import write_training_page
 
+    if not count_boxes(val):
+        screen.warn(f"{NO_BOX}; --split-val or --val-fraction choose others")
     work = run.part("train", [training_key(d, recipe) for d in (train, val)])
-    with _bar(screen, "training") as bar:
+    page = partial(write_training_page, run.path, train.name)
+    with _bar(screen, "training", page) as bar:
         result = train_detector(
             train, val, recipe, run.path, work=work, resume=options["resume"], reporter=bar
         )
     if not result.is_main:
         return
     metrics = result.metrics
-    data: dict[str, Any] = {"out": str(run.path), **metrics}
+    data: dict[str, Any] = {"out": str(run.path), **metrics, "report": str(page())}
     written = "model.safetensors, model.json, metrics.json, curves.csv"
     if options["export_onnx"]:
         data["onnx"] = _export(screen, run.path, options)
@@ -124,7 +180,7 @@ def _train(
     run.finish(ap=metrics["ap"], ap50=metrics["ap50"])
     rows = [("AP (IoU 0.5 to 0.95)", metrics["ap"]), ("AP50", metrics["ap50"]), ("images", metrics["images"])]
     screen.table(f"validation, epoch {metrics['best_epoch']}", ("what", "value"), rows)
-    screen.result(f"written to {run.path}: {written}", data)
+    screen.result(f"written to {run.path}: {written}\ncurves: {data['report']}", data)
 
 
 def _export(screen: Screen, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -151,11 +207,15 @@ def _export(screen: Screen, folder: Path, options: dict[str, Any]) -> dict[str, 
 def _cross_fit(
     screen: Screen, recipe: DetTrainOptions, dataset: BoxDataset, run: Run, options: dict[str, Any]
 ) -> None:
-    from dubio.data.boxes import open_detections
-    from dubio.models.det.train.folds import cross_fit_detectors
+    with waiting(options, "loading Lightning"):
+        from dubio.data.boxes import open_detections
+        from dubio.models.det.train.fit import NO_BOX
+        from dubio.models.det.train.folds import cross_fit_detectors
+        from dubio.report.training_page import write_training_page
     from dubio.reliability.boxes.average_precision import average_precision
 
     folds = options["folds"]
+    page = partial(write_training_page, run.path, dataset.name)
     done = cross_fit_detectors(
         dataset,
         recipe,
@@ -164,11 +224,14 @@ def _cross_fit(
         group=options["fold_group"],
         samples=options["samples"],
         device="cpu" if recipe.accelerator == "cpu" else "auto",
-        reporter=lambda fold: _bar(screen, f"fold {fold + 1} of {folds}"),
+        reporter=lambda fold: _bar(screen, f"fold {fold + 1} of {folds}", page),
     )
     if done is None:
         return
     screen.left_out(len(done.bad), run.path / "quarantine.json")
+    if done.unjudged:
+        numbers = ", ".join(str(fold + 1) for fold in done.unjudged)
+        screen.warn(f"fold {numbers}: {NO_BOX}; --val-fraction takes more")
     found = average_precision(done.dataset, open_detections(done.dataset, run.path).predictions)
     images = len(done.dataset)
     run.finish(images=images, quarantined=len(done.bad), ap=found.ap, ap50=found.ap50)
@@ -186,21 +249,25 @@ def _cross_fit(
         "quarantined": done.bad,
         "ap": None if found.ap != found.ap else found.ap,
         "ap50": None if found.ap50 != found.ap50 else found.ap50,
+        "report": str(page()),
     }
-    screen.result(f"held-out detections written to {run.path}: boxes.parquet, detections.json", data)
+    written = f"held-out detections written to {run.path}: boxes.parquet, detections.json"
+    screen.result(f"{written}\ncurves: {data['report']}", data)
 
 
-def _bar(screen: Screen, text: str) -> Bar:
+def _bar(screen: Screen, text: str, after: Callable[[], object]) -> Bar:
     """The progress bar of ``dubio train segmenter``, with the figures of a detector."""
     from dubio.cli.train import Bar
 
     class DetBar(Bar):
         def epoch(self, row: dict[str, float]) -> None:
             """An epoch has ended with these losses and metrics."""
-            self._note = f", AP {row.get('val_ap', 0):.3f}"
+            self.after()
+            names = ("train_loss", "val_loss", "val_ap", "val_ap50")
+            known = {n: row[n] for n in names if not math.isnan(row.get(n, math.nan))}
+            self._note = f", AP {known['val_ap']:.3f}" if "val_ap" in known else ""
             if not self.screen.err.is_terminal:
-                names = ("train_loss", "val_loss", "val_ap", "val_ap50")
-                numbers = ", ".join(f"{n.replace('_', ' ')} {row[n]:.3f}" for n in names if n in row)
+                numbers = ", ".join(f"{n.replace('_', ' ')} {value:.3f}" for n, value in known.items())
                 self.screen.say(f"{self.text}, epoch {row['epoch']:.0f}: {numbers}")
 
-    return DetBar(screen, text)
+    return DetBar(screen, text, after)

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.boxopts import BOXES, DETECTIONS, IMAGES, LAYOUT, SPACE, open_labelled, open_seen
+from dubio.cli.boxopts import (
+    BOXES,
+    DETECTIONS,
+    IMAGES,
+    LAYOUT,
+    SHOWN_ROWS,
+    SPACE,
+    open_labelled,
+    open_seen,
+    waiting,
+)
 from dubio.cli.console import Screen, command_errors
 from dubio.cli.detopts import refuse
 from dubio.cli.domainopts import run_options
@@ -17,11 +27,12 @@ from dubio.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dubio.calibration.boxes.bundle import DetectionCalibration
     from dubio.core.boxes import BoxDataset, DetPrediction
+    from dubio.data.corrupt.boxes import BoxCorruption
     from dubio.jobs.validate import ValidateOptions, ValidateResult
     from dubio.jobs.validate_detect import Detecting
 
-_CLASSES = 12  # rows that are still read in a terminal
 _CROSS_FIT, _NONE = "cross-fit", "none"
 _VALIDATION = (
     BOXES,
@@ -56,6 +67,8 @@ _VALIDATION = (
                  "(:0-9). Repeatable."),
     click.option("--folds", type=click.IntRange(2), default=5, show_default=True,
                  help="Parts of the images for cross-fit."),
+    click.option("--fold-group", metavar="TAG",
+                 help="Domain tag whose equal values stay in one part, such as scene."),
     click.option("--replicates", type=click.IntRange(0), default=1000, show_default=True,
                  help="Bootstrap over images, for 90 % intervals; 0: none."),
     click.option("--pictures", type=click.IntRange(0), default=60, show_default=True,
@@ -83,23 +96,23 @@ def command(context: click.Context, **options: Any) -> None:
     dubio validate --boxes instances.json --images val2017 --detector net.onnx --out run
     dubio validate --boxes labels --detector net.onnx --corrupt 'fog:3;flip-h' --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
-    from dubio.calibration.boxes.bundle import load_detection_calibration
-    from dubio.data.corrupt.boxes import parse_box_corruptions
-    from dubio.jobs.validate import validate
-
     if (options["detector"] is None) == (options["detections"] is None):
         raise InputError("give either --detections or --detector", remedy="one of the two says what is found")
     if options["detector"] is None:
         refuse(context, DETECTOR_ONLY, "goes with --detector")
     screen = Screen(as_json=options["as_json"])
-    corruptions = [c for text in options["corrupt"] for c in parse_box_corruptions(text)]
-    chosen, how = _chosen(options), options["calibration"]
-    calibration = None if how in (_CROSS_FIT, _NONE) else load_detection_calibration(how)
+    # what may be misspelt comes before long reading
+    calibration, corruptions = _calibration(options), _corruptions(options)
     dataset = open_labelled(options)
     screen.detected(dataset.notes)
+    detections = _detections(options, dataset, screen)
+    with waiting(options, "loading the figures"):
+        from dubio.jobs.validate import validate
+
+        chosen = _chosen(options)
     result = validate(
         dataset,
-        _detections(options, dataset, screen),
+        detections,
         options["out"],
         chosen,
         calibration=calibration,
@@ -123,10 +136,29 @@ def _chosen(options: dict[str, Any]) -> ValidateOptions:
         cross_fit=options["calibration"] == _CROSS_FIT,
         voc=options["voc"],
         folds=options["folds"],
+        fold_group=options["fold_group"],
         replicates=options["replicates"],
         pictures=options["pictures"],
         seed=options["seed"],
     )
+
+
+def _calibration(options: dict[str, Any]) -> DetectionCalibration | None:
+    how = options["calibration"]
+    if how in (_CROSS_FIT, _NONE):
+        return None
+    with waiting(options, "reading the calibration"):
+        from dubio.calibration.boxes.bundle import load_detection_calibration
+
+        return load_detection_calibration(how)
+
+
+def _corruptions(options: dict[str, Any]) -> list[BoxCorruption]:
+    if not options["corrupt"]:
+        return []
+    from dubio.data.corrupt.boxes import parse_box_corruptions
+
+    return [c for text in options["corrupt"] for c in parse_box_corruptions(text)]
 
 
 def _detections(
@@ -136,10 +168,11 @@ def _detections(
         seen = open_seen(options, dataset)
         screen.detected(seen.notes)
         return seen.predictions
-    from dubio.jobs.validate_detect import Detecting
-    from dubio.models.det.source import DetectionSource
-
     model = open_validated(options)
+    with waiting(options, "opening the detector"):
+        from dubio.jobs.validate_detect import Detecting
+        from dubio.models.det.source import DetectionSource
+
     source = DetectionSource(model, dataset.space, class_map=options["class_map"])
     screen.detected(source.describe())
     return Detecting(source, options["batch_size"], options["workers"], options["strict"])
@@ -147,11 +180,12 @@ def _detections(
 
 def _report(screen: Screen, result: ValidateResult) -> None:
     summary = result.summary
-    classes = sorted(summary["classes"], key=lambda c: -c["labels"])[:_CLASSES]
+    classes = sorted(summary["classes"], key=lambda c: -c["labels"])[:SHOWN_ROWS]
     columns = ("labels", "found", "wrong_class", "missed", "false", "ap", "mean_iou")
     more = len(summary["classes"]) - len(classes)
     screen.table(
-        "classes" + (f" (and {more} more on the page)" if more else ""),
+        "classes"
+        + (f", the most labelled (and {more} more in {result.path / 'summary.json'})" if more else ""),
         ("class", "labels", "found", "wrong", "missed", "false", "AP", "IoU"),
         [(c["name"], *(c[name] for name in columns)) for c in classes],
     )
@@ -160,8 +194,9 @@ def _report(screen: Screen, result: ValidateResult) -> None:
     # of a single kind, the total is that kind
     shown = corners if len(summary["corners"].get("kinds", ())) > 1 else {"total": corners.get("total", {})}
     if corners:
+        parts = " (calibrated parts share the whole: how well they alone cover is no question)"
         screen.table(
-            "spread of corners",
+            "spread of corners" + (parts if len(shown) > 1 else ""),
             ("spread", "ECE", "in 90 %", "NLL", "CRPS", "sigma", "AUROC"),
             [(f"{k}, {n}", *(f[c] for c in names)) for k, own in shown.items() for n, f in own.items()],
         )

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dubio.calibration.boxes.bundle import DetectionCalibration
-from dubio.calibration.boxes.crossfit import (
-    image_parts,
-)
+from dubio.calibration.boxes.crossfit import image_parts, tags_of
 from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import write_json
@@ -92,7 +90,8 @@ def calibrate_boxes(
             path=dataset.root,
             remedy="lower --min-score, or detect with a lower score",
         )
-    part = image_parts([s.image_id for s in dataset], min(options.folds, len(dataset)), options.seed)
+    names, tags = [s.image_id for s in dataset], tags_of(dataset, options.fold_group)
+    part = image_parts(names, options.folds, options.seed, groups=tags)
     found = DetectionCalibration(
         dataset.space.names, spread_of=options.spread_of, iou=options.iou, min_score=options.min_score
     )

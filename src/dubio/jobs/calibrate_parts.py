@@ -57,6 +57,7 @@ class BoxCalibrateOptions:
         iou: from this IoU on a detection is right.
         min_score: less confident detections are left out.
         folds: parts for cross-fitting by image.
+        fold_group: domain tag whose images stay in one part, such as a scene; ``None``: each by itself.
         replicates: bootstrap over images; 0: no intervals.
         seed: seed.
 
@@ -73,6 +74,7 @@ class BoxCalibrateOptions:
     iou: float = 0.5
     min_score: float = 0.05
     folds: int = 5
+    fold_group: str | None = None
     replicates: int = 1000
     seed: int = 0
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dubio.calibration.boxes.bundle import DetectionCalibration
+from dubio.calibration.boxes.crossfit import tags_of
 from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import write_json
@@ -33,13 +34,14 @@ from dubio.jobs.validate_rows import LEVEL, ValidationRows, validation_rows
 from dubio.jobs.validate_sentences import headline, sentences
 from dubio.jobs.validate_table import FILE_NAME, write_table
 from dubio.jobs.validate_uncertainty import corner_part, correlations, errors_along, worth
-from dubio.jobs.validate_wall import build_wall, quantiles
+from dubio.jobs.validate_wall import build_wall, palette, quantiles
 from dubio.regions.boxes.matching import MatchMethod
 from dubio.reliability.boxes.average_precision import average_precision, voc_average_precision
 from dubio.reliability.table import plain
 from dubio.report.validate_page import write_validate_page
 
 FORMAT = 1
+Result = TypeVar("Result")
 Voc = Literal["area", "eleven-points"]
 
 
@@ -56,6 +58,7 @@ class ValidateOptions:
         cross_fit: calibrate on the spot where no calibration is given: each part of the images on all others.
         voc: also Pascal VOC's average precision.
         folds: parts for cross-fitting.
+        fold_group: domain tag whose images stay in one part, such as a scene; ``None``: each by itself.
         replicates: of the bootstrap over images; 0: no intervals.
         pictures: images on the page.
         seed: seed of everything random.
@@ -71,6 +74,7 @@ class ValidateOptions:
     cross_fit: bool = True
     voc: Voc | None = None
     folds: int = 5
+    fold_group: str | None = None
     replicates: int = 1000
     pictures: int = 60
     seed: int = 0
@@ -144,6 +148,7 @@ def validate(
         raise InputError("there is no labelled box to validate on", path=dataset.root, remedy="name others")
     if corruptions and not isinstance(detections, Detecting):
         raise InputError("corrupted pictures take a detector", remedy="name it with --detector")
+    tags_of(dataset, options.fold_group)  # a tag that nobody has is told before the work
     run = Run(out, "validate", {"boxes": dataset.root, "set": dataset.name, **asdict(options)})
     faults: dict[str, str] = {}
     time = None
@@ -186,17 +191,16 @@ class _Work:
     def summary(self, calibration: DetectionCalibration | None) -> dict[str, Any]:
         """All figures."""
         dataset, options = self.dataset, self.options
-        pairs = pair_boxes(dataset, self.predictions, iou=options.iou)
+        pairs = self._step("pairing boxes", lambda: pair_boxes(dataset, self.predictions, iou=options.iou))
         labelled = int(labelled_boxes(dataset).sum())
         self.min_score = best_score(pairs, labelled) if options.min_score is None else options.min_score
         self._calibrate(calibration, pairs)
+        pairing, progress = options.pairing(self.min_score), self.progress
         self.rows = rows = validation_rows(
-            dataset, self.predictions, options.pairing(self.min_score), self.calibrators
+            dataset, self.predictions, pairing, self.calibrators, progress=progress
         )
-        precision = average_precision(dataset, self.predictions)
-        voc = self._voc()
-        drawn = {"replicates": options.replicates, "seed": options.seed}
-        figures, ends = detection_figures(rows, **drawn)
+        precision = self._step("average precision", lambda: average_precision(dataset, self.predictions))
+        voc = None if options.voc is None else self._step("average precision of VOC", self._voc)
         return {
             "format": FORMAT,
             "command": "validate",
@@ -208,21 +212,12 @@ class _Work:
             ),
             "min_score": self.min_score,
             "min_score_chosen": options.min_score is None,
-            "pairing": asdict(options.pairing(self.min_score)),
-            "counts": counts_of(rows),
-            "figures": figures,
-            "intervals": ends,
+            "pairing": asdict(pairing),
             "average_precision": precision.to_dict(),
             "voc": voc,
             "classes": class_rows(rows, dataset, precision, voc),
-            "precision_recall": precision_recall(dataset, pairs),
-            "confidence": confidence_part(pairs, self.calibrators),
-            "corners": corner_part(rows, self.calibrators, **drawn),
+            **self._figures(rows, pairs),
             "level": LEVEL,
-            "worth": worth(rows),
-            "along": errors_along(rows),
-            "correlations": correlations(rows, **drawn),
-            "corner_cases": corner_cases(rows),
             "calibration": None if self.calibrators is None else self.calibrators.words,
             "calibrated_in_sample": self.calibrators is not None and self.calibrators.in_sample,
             "no_calibration": self.no_calibration,
@@ -230,14 +225,35 @@ class _Work:
             "notes": list(dataset.notes),
         }
 
+    def _figures(self, rows: ValidationRows, pairs: BoxPairs) -> dict[str, Any]:
+        """Figures of the paired boxes, by their names in the summary."""
+        drawn = {"replicates": self.options.replicates, "seed": self.options.seed}
+        work: dict[str, Callable[[], Any]] = {
+            "counts": lambda: counts_of(rows),
+            "figures": lambda: detection_figures(rows, **drawn),
+            "precision_recall": lambda: precision_recall(self.dataset, pairs),
+            "confidence": lambda: confidence_part(pairs, self.calibrators),
+            "corners": lambda: corner_part(rows, self.calibrators, **drawn),
+            "worth": lambda: worth(rows),
+            "along": lambda: errors_along(rows),
+            "correlations": lambda: correlations(rows, **drawn),
+            "corner_cases": lambda: corner_cases(rows),
+        }
+        found = {name: one() for name, one in self.progress(work.items(), len(work), "figures")}
+        found["figures"], found["intervals"] = found["figures"]
+        return found
+
+    def _step(self, text: str, work: Callable[[], Result]) -> Result:
+        """Work in one piece, shown while it goes on."""
+        (found,) = [work() for _ in self.progress([text], 1, text)]
+        return found
+
     def clean(self) -> Clean:
         """What corrupted pictures are compared with."""
         assert self.rows is not None
         return Clean(self.dataset, self.predictions, self.rows, self.options.pairing(self.min_score))
 
-    def _voc(self) -> dict[str, float] | None:
-        if self.options.voc is None:
-            return None
+    def _voc(self) -> dict[str, float]:
         eleven = self.options.voc == "eleven-points"
         return voc_average_precision(
             self.dataset, self.predictions, iou=self.options.iou, eleven_points=eleven
@@ -253,8 +269,10 @@ class _Work:
             self.no_calibration = "not asked for"
             return
         try:
+            o = self.options
+            parts: dict[str, Any] = {"folds": o.folds, "seed": o.seed, "group": o.fold_group}
             self.calibrators = cross_fitted(
-                self.dataset, self.predictions, pairs, folds=self.options.folds, seed=self.options.seed
+                self.dataset, self.predictions, pairs, **parts, progress=self.progress
             )
         except InputError as error:
             self.no_calibration = str(error)
@@ -267,17 +285,9 @@ class _Work:
         write_table(rows, self.run.path / FILE_NAME, self.dataset.space)
         write_json(self.run.path / "summary.json", summary)
         also = {name: corner["rows"] for name, corner in cases.get("corners", {}).items()}
-        wall = build_wall(
-            rows, self.dataset, self.run.path, most=self.options.pictures, also=also, say=self.say
-        )
-        colours = {"quantiles": quantiles(rows), "palette": _palette(self.dataset)}
+        shown: dict[str, Any] = {"most": self.options.pictures, "also": also}
+        wall = build_wall(rows, self.dataset, self.run.path, **shown, say=self.say, progress=self.progress)
+        colours = {"quantiles": quantiles(rows), "palette": palette(self.dataset)}
         write_validate_page(self.run.path, summary, {**wall, **colours})
         self.run.finish(images=len(self.dataset), rows=len(rows), quarantined=len(summary["quarantine"]))
         return ValidateResult(self.run.path, summary, rows)
-
-
-def _palette(dataset: BoxDataset) -> list[dict[str, Any]]:
-    colours = dataset.space.palette
-    return [
-        {"name": name, "color": [int(v) for v in colours[k]]} for k, name in enumerate(dataset.space.names)
-    ]

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dubio.calibration.boxes.bundle import DetectionCalibration
-from dubio.calibration.boxes.crossfit import image_parts
+from dubio.calibration.boxes.crossfit import image_parts, tags_of
 from dubio.calibration.boxes.methods import CLASSES, CONFIDENCES, SPREADS, default_spread
 from dubio.calibration.boxes.rows import BoxRows, matched_rows
 from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
+from dubio.engine.map import Progress, silent
 from dubio.jobs.box_pairs import BoxPairs, fingerprint_of
 
 Ints = npt.NDArray[np.int64]
@@ -77,6 +78,8 @@ def cross_fitted(
     *,
     folds: int = 5,
     seed: int = 0,
+    group: str | None = None,
+    progress: Progress = silent,
 ) -> Calibrators:
     """One calibration per part of the images, fitted on the images of all other parts.
 
@@ -86,9 +89,11 @@ def cross_fitted(
         pairs: of all detections (:func:`~dubio.jobs.box_pairs.pair_boxes`).
         folds: number of parts.
         seed: of the parts.
+        group: domain tag whose images stay in one part, such as a scene.
+        progress: wraps iterables to show progress.
 
     Raises:
-        InputError: there is too little to learn from.
+        InputError: there is too little to learn from, or no image has the tag.
     """
     names = [s.image_id for s in dataset]
     corners = matched_rows(dataset, predictions, pairs.matches)
@@ -99,12 +104,16 @@ def cross_fitted(
             f"{len(corners)} matched boxes in {images} images are too few to calibrate on",
             remedy=f"it takes {LEAST_MATCHED} in {LEAST_IMAGES}, or a file of 'dubio calibrate --boxes'",
         )
-    part = image_parts(names, min(folds, images), seed)
+    part = image_parts(names, min(folds, images), seed, groups=tags_of(dataset, group))
     classes: Any = None
     with suppress(InputError):  # no class scores: there is nothing to calibrate
         classes = pairs.with_classes(dataset, predictions)
-    fitted = tuple(_fit(dataset, pairs, corners, classes, part, k) for k in range(int(part.max()) + 1))
-    words = f"cross-fitted: each of {len(fitted)} parts of the images by a fit on the others"
+    count = int(part.max()) + 1
+    steps = progress(range(count), count, "calibrating each part by the others")
+    fitted = tuple(_fit(dataset, pairs, corners, classes, part, k) for k in steps)
+    words = f"cross-fitted: each of {count} parts of the images by a fit on the others"
+    if group is not None:
+        words += f", images of one '{group}' in one part"
     return Calibrators(fitted, dict(zip(names, part.tolist(), strict=True)), words)
 
 

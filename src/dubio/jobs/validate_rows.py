@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dubio.core.boxes import BoxDataset, BoxLabels, BoxSample, DetPrediction
 from dubio.core.errors import InputError
 from dubio.data.boxes.pictures import size_of
+from dubio.engine.map import Progress, silent
 from dubio.jobs.validate_calibrators import Calibrators
 from dubio.jobs.validate_pairs import WRONG_CLASS, PairingOptions, Pairs, pair_image
 from dubio.regions.boxes.iou import box_areas, paired_iou
@@ -78,6 +79,7 @@ def validation_rows(
     calibrators: Calibrators | None = None,
     *,
     level: float = LEVEL,
+    progress: Progress = silent,
 ) -> ValidationRows:
     """Pair all images and gather what is known of each box.
 
@@ -87,10 +89,11 @@ def validation_rows(
         options: how boxes are paired.
         calibrators: give the calibrated columns.
         level: share of corners that lies within the calibrated intervals.
+        progress: wraps iterables to show progress.
     """
     parts: list[Columns] = []
     sizes: dict[int, tuple[int, int]] = {}
-    for number, sample in enumerate(dataset):
+    for number, sample in enumerate(progress(dataset, len(dataset), "pairing boxes")):
         labels, seen = dataset.labels[sample.image_id], predictions.get(sample.image_id)
         if seen is None:
             seen = _nothing(len(dataset.space), sample.image_id)

@@ -20,6 +20,8 @@ from dubio.reliability.boxes.resample import BLOCK, image_weights, level_figures
 from dubio.uncertainty.boxes.residuals import ResidualLaw
 
 _BINS = 12
+# figures that ask whether a spread holds all residuals
+_OF_THE_WHOLE = ("ece", "coverage_90", "nll", "crps", "urmse", "ence")
 # what is ranked, in words; the first part of each pair is its column
 DOUBTS = {
     "score": "1 - confidence",
@@ -60,7 +62,10 @@ def corner_part(
     """Quality of the stated spread of corners, for each kind, raw and calibrated.
 
     Each calibrated figure is by the law of the calibration that the image got; raw ones are by a normal law.
-    Aleatoric or epistemic spread alone is less than the whole: it can't cover all residuals.
+    Aleatoric or epistemic spread alone is less than the whole: it can't cover all residuals. Calibration
+    fits the whole and shares it out as stated, so that where the whole shrinks, so do the parts, and would
+    look worse "calibrated" than stated. Calibrated parts are thus judged by what they tell apart only; how
+    well they cover is NaN.
 
     Returns:
         ``figures[kind][raw or calibrated]``; ``curves``, ``residuals`` and ``intervals`` of the total;
@@ -91,6 +96,8 @@ def corner_part(
                 "spearman_iou": spearman(rows[f"{own}_rel"][kept], 1 - overlap),
                 "auroc_wrong": _auroc(rows, f"{own}_rel"),
             }
+            if name == CALIBRATED and column != "sigma" and {"al", "ep"} <= rows.columns.keys():
+                figures[kind][name] |= dict.fromkeys(_OF_THE_WHOLE, float("nan"))
             if column == "sigma":
                 curves[name] = _reached(level)
                 residuals[name] = against_sigma(off, sigma)

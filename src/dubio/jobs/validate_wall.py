@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dubio.core.boxes import BoxDataset
 from dubio.core.errors import InputError
+from dubio.engine.map import Progress, silent
 from dubio.jobs.validate_pairs import FALSE, IGNORED, MISSED, WRONG_CLASS
 from dubio.jobs.validate_rows import ValidationRows
 from dubio.jobs.validate_uncertainty import doubts_in
@@ -72,6 +73,7 @@ def build_wall(
     also: Mapping[str, list[int]] | None = None,
     read: Callable[[Any], npt.NDArray[np.uint8]] | None = None,
     say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """The images that the page shows, and their pictures in ``folder/pictures``.
 
@@ -83,6 +85,7 @@ def build_wall(
         also: numbers of rows by name whose images must be among them (corner cases).
         read: reads the picture of a sample; the reader of the house by default.
         say: called with sentences for the user.
+        progress: wraps iterables to show progress.
 
     Returns:
         ``images``: by order in the data set, each with ``id``, ``size``, ``src`` (``None``: no picture),
@@ -94,7 +97,7 @@ def build_wall(
     chosen |= {int(rows["image"][r]) for own in wanted.values() for r in own}
     places: dict[int, list[int]] = {}
     images: list[dict[str, Any]] = []
-    for number in sorted(chosen):
+    for number in progress(sorted(chosen), len(chosen), "drawing"):
         own = np.arange(*np.searchsorted(rows["image"], [number, number + 1]))
         for k, row in enumerate(own.tolist()):
             places[row] = [len(images), k]
@@ -175,3 +178,11 @@ def _drop_others(folder: Path, shown: set[str | None]) -> None:
     for path in (folder / "pictures").glob("*.jpg"):
         if f"pictures/{path.name}" not in shown:
             path.unlink()
+
+
+def palette(dataset: BoxDataset) -> list[dict[str, Any]]:
+    """Names and colours of the classes, as the page wants them."""
+    colours = dataset.space.palette
+    return [
+        {"name": name, "color": [int(v) for v in colours[k]]} for k, name in enumerate(dataset.space.names)
+    ]

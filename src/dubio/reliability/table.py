@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from dubio.reliability.bootstrap import Bootstrap
-from dubio.reliability.ood import image_ood
 from dubio.reliability.state import ReliabilityState
 
 # Figures of the main score that the table of domains shows.
@@ -183,6 +182,8 @@ def compare_images(source: DomainStates, other: DomainStates) -> dict[str, dict[
 
     Each score's mean over the pixels that are not void; unknown images are the positives.
     """
+    from dubio.reliability.ood import image_ood  # takes seconds to load, and boxes need none of it
+
     names = list(source.total.rankings) if source.total is not None else []
     found = {}
     for name in names:

@@ -68,8 +68,8 @@ def test_the_kind_of_class_scores_is_found_out_and_said(tmp_path):
         ({"class_scores": [0.9, 0.9], "class_scores_kind": "softmax"}, "sum to more"),
         ({"class_scores": [0.1, 0.9], "class_scores_kind": "votes"}, "kind"),
         ({"class_scores": [0.1]}, "2 numbers"),
-        ({"box_aleatoric": [1, 1, 1, -1]}, "range"),
-        ({"box_epistemic": [1, 1, 1, float("nan")]}, "finite"),
+        ({"box_aleatoric": [1, 1, 1, -1]}, "box_aleatoric -1"),
+        ({"box_epistemic": [1, 1, 1, float("nan")]}, "box_epistemic nan"),
     ],
 )
 def test_bad_class_scores_and_variances_are_refused_when_opened(tmp_path, change, words):
@@ -77,6 +77,37 @@ def test_bad_class_scores_and_variances_are_refused_when_opened(tmp_path, change
     record = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 2, 2], "score": 0.5, **change}
     with pytest.raises(InputError, match=words):
         open_detections(truth, put(tmp_path / "r.json", [record]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"box_aleatoric": [1, 1, 1, -1]},
+        {"box_aleatoric": [1, None, 1, 1]},
+        {"box_aleatoric": [1, 1]},
+        {"box_epistemic": [1, float("inf"), 1, 1]},
+        {"class_scores": [0.2, float("nan")]},
+        {"class_variance": [0.2, -0.1]},
+        {"expected_entropy": float("nan")},
+        {"bbox": [0, 0, float("nan"), 2]},
+        {"score": float("inf")},
+    ],
+)
+def test_one_bad_detection_is_left_out_with_its_place(tmp_path, change):
+    truth = open_boxes(put(tmp_path / "a.json", coco()))
+    record = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 2, 2], "score": 0.5, "class_scores": [0.2, 0.7],
+              "box_aleatoric": [1, 2, 3, 4], "box_epistemic": [1, 2, 3, 4], "class_variance": [0, 0.1],
+              "expected_entropy": 0.3}  # fmt: skip
+    path = put(tmp_path / "r.json", [record, 5, {**record, **change}, record])
+    seen = open_detections(truth, path)
+    found = seen.predictions["x/a"]
+    assert len(found) == 2
+    assert found.box_aleatoric.tolist() == [[1, 2, 3, 4]] * 2
+    assert [fault.split(":")[0] for fault in seen.quarantined] == ["detection 2", "detection 3 of 'x/a'"]
+    assert any("2 records are left out of r.json (first: " in note for note in seen.notes)
+    path = put(tmp_path / "s.json", [record, {**record, **change}])
+    with pytest.raises(InputError, match="detection 2 of 'x/a'"):
+        open_detections(truth, path, strict=True)
 
 
 class Found:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dubio.calibration.boxes.rows import BoxRows
 from dubio.calibration.boxes.spread import LEAST_SIGMA
-from dubio.core.boxes import Floats
+from dubio.core.boxes import BoxDataset, Floats
 from dubio.core.errors import InputError
 from dubio.core.seeds import derive_seed
 from dubio.uncertainty.boxes.residuals import ResidualLaw
@@ -19,16 +19,58 @@ from dubio.uncertainty.boxes.residuals import ResidualLaw
 Ints = npt.NDArray[np.int64]
 
 
-def image_parts(names: Sequence[str], parts: int, seed: int) -> Ints:
+def image_parts(
+    names: Sequence[str], parts: int, seed: int, *, groups: Sequence[str | None] | None = None
+) -> Ints:
     """Part of each image, ``0 … parts - 1``, about equal in size; depends on its name and the seed only.
+
+    Args:
+        names: image ids.
+        parts: number of parts.
+        seed: seed.
+        groups: a tag of each image (:func:`tags_of`): images of one tag (a scene, a patient) stay together,
+            so that a fit is never judged on near copies of what it saw. ``None`` stands alone. Parts then
+            hold about as many groups, not images. Fewer groups than parts: as many parts as groups.
+
+    Raises:
+        InputError: all images are of one group.
 
     >>> sorted(image_parts(["a", "b", "c"], 3, 0).tolist())
     [0, 1, 2]
+    >>> part = image_parts(["a1", "a2", "b1"], 2, 0, groups=["a", "a", "b"])
+    >>> bool(part[0] == part[1] != part[2])
+    True
     """
-    order = sorted(range(len(names)), key=lambda i: derive_seed(seed, names[i], "calibration"))
-    part = np.zeros(len(names), np.int64)
-    part[order] = np.arange(len(names)) % parts
-    return part
+    # the second name keeps an image apart from a group that is called like it
+    tags = [None] * len(names) if groups is None else groups
+    units = [(n, "calibration") if g is None else (g, "group") for n, g in zip(names, tags, strict=True)]
+    different = sorted(set(units), key=lambda unit: derive_seed(seed, *unit))
+    if groups is not None and len(different) < 2 <= len(names):
+        raise InputError(
+            f"all {len(names)} images are of one group ('{different[0][0]}')",
+            remedy="cross-fitting takes two or more; group by another tag",
+        )
+    place = {unit: k % min(parts, len(different)) for k, unit in enumerate(different)}
+    return np.array([place[unit] for unit in units], np.int64)
+
+
+def tags_of(dataset: BoxDataset, tag: str | None) -> list[str | None] | None:
+    """Value of a domain tag of each image, for :func:`image_parts`; ``None`` for no tag.
+
+    Raises:
+        InputError: no image has it.
+    """
+    if tag is None:
+        return None
+    found = [s.domain.get(tag) for s in dataset]
+    if found and all(v is None for v in found):
+        known = sorted({name for s in dataset for name in s.domain})
+        raise InputError(
+            f"no image has the tag '{tag}'",
+            path=dataset.root,
+            remedy=f"there are: {', '.join(known)}" if known else "the labels give their images no tags",
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)

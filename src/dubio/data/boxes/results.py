@@ -15,10 +15,9 @@ from dubio.core.errors import InputError
 from dubio.data.boxes.coco import MALFORMED, malformed
 from dubio.data.boxes.columns import Faults
 from dubio.data.boxes.files import read_data, text_lines
-from dubio.data.boxes.packed import PackedDetections, check_columns
+from dubio.data.boxes.packed import PackedDetections, check_columns, faults_of
 from dubio.data.boxes.parquet import FILE_NAME, read_parquet
 from dubio.data.boxes.pictures import size_of
-from dubio.data.boxes.table import within_reach
 from dubio.data.boxes.yolo import from_parts, label_files
 
 RESULT_LAYOUTS = ("coco", "yolo", "parquet")
@@ -26,6 +25,7 @@ EXTRAS = ("class_scores", "box_aleatoric", "box_epistemic", "class_variance")
 ENTROPY = "expected_entropy"
 KIND = "class_scores_kind"
 _COLUMNS = 6
+_ROW = "row"  # number of a detection in its file, where it isn't its place among those read
 _NAMED = "name a run of 'dubio predict --detector', COCO results or a folder of YOLO files with confidence"
 
 
@@ -55,6 +55,11 @@ def open_detections(
     ``class_variance`` and ``expected_entropy``. Category ids are the class ids of the label space. Images
     are matched by their number in the data set's own file, by id, by stem, or by the number that a stem is.
 
+    A detection of which any number is impossible (not finite, a negative variance, a score outside 0 to 1) is
+    left out, counted and listed, even where only its variances are bad. Keeping it would take a made-up
+    variance, which enters every calibration and figure of its image unseen, or gaps that every user of
+    variances must know of; one detection less changes counts and recall by one, and is said.
+
     Args:
         dataset: the images and classes.
         path: file or folder; a run folder's ``boxes.parquet`` (see :mod:`dubio.data.boxes.parquet`).
@@ -75,7 +80,7 @@ def open_detections(
     faults, notes = Faults(path, strict), list[str]()
     read = {"yolo": _read_yolo, "coco": _read_coco, "parquet": _read_parquet}[kind]
     image, columns, score_kind = read(dataset, path, faults, notes)
-    return _packed(dataset, image, columns, score_kind, faults, notes)
+    return _packed(dataset, image, columns, cast(BoxScoreKind | None, score_kind), faults, notes)
 
 
 def _layout_of(path: Path) -> str:
@@ -121,16 +126,17 @@ def _read_coco(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
     try:
         columns = _columns(records, images, classes)
     except MALFORMED:
-        sound = []
+        sound, rows = [], []
         for k, record in enumerate(records, start=1):
             try:
                 _columns([record], images, classes)
                 sound.append(record)
+                rows.append(k)
             except MALFORMED as error:
                 faults.add(f"detection {k}", malformed(error))
         if not sound:
             raise InputError(f"holds no detections ({faults.said[0]})", path=path, remedy=_NAMED) from None
-        records, columns = sound, _columns(sound, images, classes)
+        records, columns = sound, _columns(sound, images, classes) | {_ROW: np.array(rows)}
     image = columns.pop("image")
     for key in EXTRAS:
         width = 4 if key.startswith("box") else len(dataset.space)
@@ -169,9 +175,19 @@ def _extra(records: list[Any], key: str, width: int, path: Path, notes: list[str
         return None
     try:
         return np.array([r[key] for r in records], np.float64).reshape(len(records), width)
-    except (TypeError, ValueError) as error:
-        fault = f"its {key} aren't {width} numbers per detection"
-        raise InputError(fault, path=path, remedy="write the file again") from error
+    except (TypeError, ValueError):
+        # few that are malformed are left out as what isn't finite is; all of them are another format
+        found = np.full((len(records), width), np.nan)
+        wrong = 0
+        for k, record in enumerate(records):
+            try:
+                found[k] = np.array(record[key], np.float64).reshape(width)
+            except (TypeError, ValueError):
+                wrong += 1
+        if wrong == len(records):
+            fault = f"its {key} aren't {width} numbers per detection"
+            raise InputError(fault, path=path, remedy="write the file again") from None
+        return found
 
 
 def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], path: Path, notes: list[str]) -> str:
@@ -185,6 +201,9 @@ def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], path: Pat
             remedy="write one file per kind",
         )
     scores = columns["class_scores"]
+    scores = scores[np.isfinite(scores).all(axis=1)]
+    if not len(scores):
+        return "sigmoid"  # all are left out anyway
     if float(scores.min()) < 0 or float(scores.max()) > 1:
         kind = "logits"
     else:
@@ -195,7 +214,7 @@ def _kind(records: list[Any], columns: Mapping[str, npt.NDArray[Any]], path: Pat
 
 def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]) -> _Read:
     images, samples = lookup(dataset), dataset.samples
-    image, rows, strange = [], list[npt.NDArray[np.float64]](), 0
+    image, line_of, rows, strange = [], [], list[npt.NDArray[np.float64]](), 0
     files = label_files(path)
     if not files:
         raise InputError("holds no detections", path=path, remedy=_NAMED)
@@ -221,6 +240,7 @@ def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
                 continue
             box = from_parts(values[1:5]) * [width, height, width, height]
             image.append(k)
+            line_of.append(number)
             rows.append(np.concatenate([box, values[[5, 0]]]))
     if strange == len(files):
         raise InputError(
@@ -233,6 +253,7 @@ def _read_yolo(dataset: BoxDataset, path: Path, faults: Faults, notes: list[str]
     table = np.array(rows, np.float64).reshape(-1, 6)
     labels = np.where((table[:, 5] % 1 == 0) & (table[:, 5] < len(dataset.space)), table[:, 5], -1)
     columns = {"boxes": table[:, :4], "scores": table[:, 4], "classes": labels.astype(np.int64)}
+    columns[_ROW] = np.array(line_of, np.int64)
     return np.array(image, np.int64), columns, None
 
 
@@ -240,22 +261,24 @@ def _packed(
     dataset: BoxDataset,
     image: npt.NDArray[np.int64],
     columns: dict[str, npt.NDArray[Any]],
-    kind: str | None,
+    kind: BoxScoreKind | None,
     faults: Faults,
     notes: list[str],
 ) -> BoxPredictions:
     strange = int((image < 0).sum())
     if strange:
         notes.append(f"{strange} detections are of images that the data set lacks")
-    boxes, scores, classes = columns["boxes"], columns["scores"], columns["classes"]
-    sound = within_reach(boxes) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
-    sound &= (scores >= 0) & (scores <= 1) & (classes >= 0)
+    number = columns.pop(_ROW, np.arange(1, len(image) + 1))
+    faulty = faults_of(columns, kind)
+    sound = ~np.any([bad for bad, _ in faulty], axis=0)
     for k in np.flatnonzero(~sound & (image >= 0)).tolist():
-        where = f"detection {k + 1} of '{dataset.samples[image[k]].image_id}'"
-        fault = "its class is unknown" if classes[k] < 0 else f"box {boxes[k].tolist()}, score {scores[k]}"
-        faults.add(where, fault)
+        where = f"detection {number[k]} of '{dataset.samples[image[k]].image_id}'"
+        faults.add(where, next(say(k) for bad, say in faulty if bad[k]))
     rows = np.flatnonzero(sound & (image >= 0))
     if len(image) and not len(rows):
+        if (columns["classes"][image >= 0] >= 0).any():
+            fault = f"none of its {len(image)} detections can be used (first: {faults.said[0]})"
+            raise InputError(fault, path=faults.path, remedy="write the file again")
         raise InputError(
             "holds no detection of any image and class of the data set",
             path=faults.path,
@@ -269,7 +292,8 @@ def _packed(
     bare = int((counts == 0).sum())
     said = [f"{len(rows)} detections of {len(ids)} images" + (f", {bare} have none" if bare else ""), *notes]
     if faults.said:
-        said.append(f"{len(faults.said)} records are left out (first: {faults.said[0]})")
-    check_columns(table, len(dataset.space), cast(BoxScoreKind | None, kind), faults.path)
+        first = f"first: {faults.said[0]}"
+        said.append(f"{len(faults.said)} records are left out of {faults.path.name} ({first})")
+    check_columns(table, len(dataset.space), kind, faults.path)
     found = PackedDetections(ids, table, starts, len(dataset.space), kind)
     return BoxPredictions(found, tuple(said), tuple(faults.said))

@@ -26,7 +26,7 @@ from dubio.models.det.torch.backbone import is_folded, unfold
 from dubio.models.det.torch.checkpoint import save_detector
 from dubio.models.det.torch.network import DetNetwork, RawDetections
 from dubio.models.det.torch.select import card_of, heads_of
-from dubio.models.det.train.images import BoxedCrops, WholeBoxed, collate, fitted_anchor_size
+from dubio.models.det.train.images import BoxedCrops, WholeBoxed, collate, fitted_anchor_size, split_labels
 from dubio.models.det.train.module import Detector, average_precision
 from dubio.models.det.train.options import DetTrainOptions
 from dubio.models.train.callbacks import Curves, Reporter, SaveOnStop, SeedSteps, Silent
@@ -37,6 +37,8 @@ from dubio.uncertainty.boxes.suppress import Suppression
 _UNFOLDING_IMAGES = 64  # enough for the statistics of some thousand cells each
 _FLOOR = 0.01  # AP changes in its third digit only below
 _SUPPRESSION = Suppression(score=_FLOOR)
+
+NO_BOX = "no box is labelled in the validation images: AP is undefined, the last weights are kept"
 
 _COLUMNS = (
     *("epoch", "step", "lr", "train_loss", "train_class_loss", "train_box_loss"),
@@ -50,7 +52,8 @@ class DetTrainResult:
 
     Attributes:
         folder: holds ``model.safetensors``, ``model.json``, ``metrics.json`` and ``curves.csv``.
-        metrics: AP (IoU 0.5 to 0.95) and AP50 on the validation images, at the best epoch.
+        metrics: ``ap`` (IoU 0.5 to 0.95) and ``ap50`` on the validation images, at the best epoch; ``None``
+            where no box is labelled in them, with the ``reason``.
         is_main: whether this process is the one that wrote (always, on one device).
     """
 
@@ -70,6 +73,9 @@ def train_detector(
     reporter: Reporter | None = None,
 ) -> DetTrainResult:
     """Train a detection network and keep the weights of the epoch with the best validation AP.
+
+    Where the validation images have no box, AP is undefined: the last weights are kept, and nothing stops
+    early. The loss would not choose better: there it is least for a network that finds nothing.
 
     Images without boxes are trained on: nothing is there. Crowds, difficult boxes and ignored regions are
     neither objects nor background.
@@ -107,10 +113,11 @@ def train_detector(
         count = min(len(whole), _UNFOLDING_IMAGES)
         unfold(network.backbone, (whole[k].image[None] for k in range(count)))
     module: Any = Detector(network, options, val, _finisher(val, card, network))
+    judged = count_boxes(val) > 0
     best = ModelCheckpoint(
         dirpath=work,
         filename="best",
-        monitor="val_ap",
+        monitor="val_ap" if judged else None,
         mode="max",
         save_last=True,
         enable_version_counter=False,
@@ -119,7 +126,7 @@ def train_detector(
     # The checkpoint comes last, so that the curves in it hold the epoch that it ends.
     curves = Curves(folder / "curves.csv", reporter or Silent(), _COLUMNS, group=-1)
     callbacks: list[Any] = [SeedSteps(options.seed), curves, stop, best]
-    if options.patience is not None:
+    if options.patience is not None and judged:
         callbacks.append(EarlyStopping("val_ap", mode="max", patience=options.patience))
     trainer = make_trainer(options.hardware(), folder, callbacks)
     loaders = _loaders(train, val, options, spec)
@@ -127,8 +134,11 @@ def train_detector(
     run_fit(trainer, module, loaders, last if last.is_file() else None)
     if not trainer.is_global_zero:
         return DetTrainResult(folder, {}, False)
-    metrics = _keep_best(module, Path(best.best_model_path), curves.rows)
-    if trainer.world_size > 1:
+    if not judged:
+        metrics: dict[str, Any] = _unjudged(module, curves.rows)
+    else:
+        metrics = _keep_best(module, Path(best.best_model_path), curves.rows)
+    if judged and trainer.world_size > 1:
         # shares of several processes are filled up with images that count twice
         metrics |= _measured_alone(module, loaders[1], options)
     save_detector(folder, module.best, card, metrics=metrics, training=options.recipe())
@@ -146,6 +156,21 @@ def _keep_best(module: Detector, path: Path, rows: list[dict[str, float]]) -> di
         "ap50": row.get("val_ap50"),
         "images": len(module.val),
         "best_epoch": int(row["epoch"]) if row else None,
+    }
+
+
+def count_boxes(dataset: BoxDataset) -> int:
+    """Boxes that average precision counts: neither crowds nor difficult."""
+    return sum(len(split_labels(dataset.labels[s.image_id])[0]) for s in dataset)
+
+
+def _unjudged(module: Detector, rows: list[dict[str, float]]) -> dict[str, Any]:
+    return {
+        "ap": None,
+        "ap50": None,
+        "images": len(module.val),
+        "best_epoch": int(rows[-1]["epoch"]) if rows else None,
+        "reason": NO_BOX,
     }
 
 

@@ -33,12 +33,14 @@ class DetCrossFit:
         dataset: the images that were searched.
         detections: number of detections.
         bad: image ids that couldn't be used, with the reason.
+        unjudged: folds whose validation images have no box: they kept the last weights.
     """
 
     folder: Path
     dataset: BoxDataset
     detections: int
     bad: dict[str, str]
+    unjudged: tuple[int, ...] = ()
 
 
 def cross_fit_detectors(
@@ -106,7 +108,12 @@ def cross_fit_detectors(
     if not len(good):
         raise InputError(f"no image could be used, the first: {next(iter(bad.values()))}", path=run.path)
     detections, _ = outputs.merge(good)
-    return DetCrossFit(run.path, good, detections, bad)
+    unjudged = tuple(
+        fold
+        for fold in range(folds)
+        if read_json(run.path / "folds" / str(fold) / "metrics.json")["ap"] is None
+    )
+    return DetCrossFit(run.path, good, detections, bad, unjudged)
 
 
 def _label_key(dataset: BoxDataset) -> str:

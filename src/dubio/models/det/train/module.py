@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -112,12 +113,12 @@ class Detector(pl.LightningModule):
         self.metric.update([_predicted(p, self.device) for p in found], [self._labelled(n) for n in places])
 
     def on_validation_epoch_end(self) -> None:
-        """Log AP and AP50 of all processes' images."""
+        """Log AP and AP50 of all processes' images; NaN where no box is labelled."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = self.metric.compute()
-        # -1 is what the metric says without any labelled box
-        ap, ap50 = (max(0.0, float(found[name])) for name in ("map", "map_50"))
+        # below 0 is what the metric says without any labelled box
+        ap, ap50 = (v if (v := float(found[name])) >= 0 else math.nan for name in ("map", "map_50"))
         self.measured = {"ap": ap, "ap50": ap50}
         self.log("val_ap", ap, prog_bar=True)
         self.log("val_ap50", ap50)

@@ -25,6 +25,27 @@ RECIPES: dict[str, dict[str, Any]] = {
     "small": {"size": (320, 416), "batch_size": 4, "epochs": 30, "lr": 1e-3},
     "base": {"size": (640, 832), "batch_size": 16, "epochs": 50, "lr": 2e-4},
 }
+# Steps below which a preset has learned little, whatever the number of epochs: 75 images of cell nuclei gave
+# "tiny" 228 steps in 12 epochs, and AP 0.02. "base" is for data that are large enough.
+LEAST_STEPS = {"tiny": 800, "small": 2500}
+
+
+def enough_epochs(preset: str, images: int, batch_size: int) -> int:
+    """Epochs of a preset: its own, or as many as give it :data:`LEAST_STEPS` on few images.
+
+    Args:
+        preset: one of :data:`RECIPES`.
+        images: images to train on.
+        batch_size: images per step; of several devices, all together.
+
+    >>> enough_epochs("tiny", 273, 4), enough_epochs("tiny", 75, 4), enough_epochs("base", 75, 16)
+    (12, 43, 50)
+    """
+    epochs = int(RECIPES[preset]["epochs"])
+    # training leaves a rest of one image out
+    rest = images > batch_size and images % batch_size == 1
+    steps = max(1, -(-(images - rest) // batch_size))
+    return max(epochs, -(-LEAST_STEPS.get(preset, 0) // steps))
 
 
 @dataclass(frozen=True)
