@@ -78,6 +78,8 @@ def find(
     fitted = _cross_fit(given, learn, extra, fold, seed, workers, traits)
     best = representatives(fitted.z_learn, learn.group)
     best = best[learn.y[best] >= 0]
+    if traits.usual is not None:
+        best = best[traits.usual(works)[best]]
     wrong, weight = learn.y[best] == 1, learn.weight[best]
     a, b = platt(fitted.z_learn[best], wrong, weight)
     share = float(weight[wrong].sum() / weight.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ Flags = npt.NDArray[np.bool_]
 _TINY = 1e-12
 # Suspicion is kept off 0 and 1 by this, so that no place is ruled out by it alone.
 _FLOOR = 1e-3
+# So many places outweigh a logistic curve.
+_FEW = 2000
+# On steps of the ratio the score still decides the order, by so little.
+_SLOPE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ def kind_odds(
 
     Planted errors are not quite like real ones: any labelled box may be dropped, while people overlook some
     objects more than others. What is learned from them is sharper than suspicion by ranks, and less robust.
-    So a share of the log odds of that suspicion (``traits.trust``) is added, and the sum is calibrated on
-    the planted errors, kind by kind.
+    So a share of the log odds of that suspicion (``traits.trust``) is added. The sum of a kind becomes the
+    ratio of its density among the errors of that kind to that among all places as given.
 
     Args:
         traits: the kind of region.
@@ -58,21 +63,60 @@ def kind_odds(
         planted: ``(K,)`` share of each kind among the planted errors.
     """
     out = [z[:, None] + np.log(np.maximum(kinds / planted, _TINY)) for z, kinds, _ in (given, learned)]
-    if any(traits.trust):
-        views = [np.asarray(traits.free(x), np.float64) for *_, x in (given, learned)]
-        for k, share in enumerate(traits.trust):
-            mine = kind == k
-            rows = mine | (kind < 0)
-            for z, view in zip(out, views, strict=True):
-                z[:, k] += share * logit(np.clip(np.nan_to_num(view[:, k]), _FLOOR, 1 - _FLOOR))
-            slope, shift = _calibrated(out[1][rows, k], mine[rows], weight[rows])
-            for z in out:
-                z[:, k] = slope * z[:, k] + shift
+    views = [np.asarray(traits.free(x), np.float64) for *_, x in (given, learned)] if traits.trust else []
+    for k in range(len(planted)):
+        for z, view in zip(out, views, strict=False):
+            z[:, k] += traits.trust[k] * logit(np.clip(np.nan_to_num(view[:, k]), _FLOOR, 1 - _FLOOR))
+        rows = kind == k
+        ratio = likelihood_ratio(out[1][rows, k], weight[rows], out[0][:, k])
+        fine = rows | (kind < 0)
+        slope, shift = _logistic(out[1][fine, k], rows[fine], weight[fine])
+        share = len(out[0]) / (len(out[0]) + _FEW)
+        for z in out:
+            z[:, k] = share * ratio(z[:, k]) + (1 - share) * (slope * z[:, k] + shift)
     out[0][given[1] <= 0] = np.log(_TINY)  # kinds that would be no error there
     return KindOdds(*out)
 
 
-def _calibrated(z: Floats, wrong: Flags, weight: Floats) -> tuple[float, float]:
+def likelihood_ratio(known: Floats, weight: Floats, every: Floats) -> Callable[[Floats], Floats]:
+    """From scores to the log of the density of known errors over that of all places.
+
+    The ratio rises with the score (isotonic regression of what is known against what is there). Half a place
+    is added to all, so that it stays finite where known errors lie alone.
+
+    Args:
+        known: ``(n,)`` scores of known errors.
+        weight: ``(n,)`` their weights.
+        every: ``(N,)`` scores of all places.
+
+    >>> ratio = likelihood_ratio(np.array([1.0, 2, 3]), np.ones(3), np.array([0.0, 0, 0, 1, 2]))
+    >>> bool(np.all(np.diff(ratio(np.array([0.0, 1.0, 3.0]))) > 0))
+    True
+    """
+    from scipy.optimize import isotonic_regression
+
+    if not len(known) or not len(every):
+        return lambda z: z
+    scores = np.concatenate([known, every])
+    mass = np.concatenate([weight / weight.sum(), np.full(len(every), 1 / (len(every) + 1))])
+    distinct, which = np.unique(scores, return_inverse=True)
+    total = np.bincount(which, weights=mass)
+    of_known = np.bincount(which[: len(known)], weights=mass[: len(known)], minlength=len(distinct))
+    # the half place lies above all
+    total[-1] += 0.5 / (len(every) + 1)
+    fitted = np.asarray(isotonic_regression(of_known / total, weights=total).x)
+    edges = np.flatnonzero(np.diff(fitted, prepend=-1, append=2))
+    middle = (edges[:-1] + edges[1:] - 1) / 2
+    share = np.clip(np.interp(np.arange(len(distinct)), middle, fitted[edges[:-1]]), _TINY, 1 - _TINY)
+    log_ratio = np.log(share) - np.log1p(-share) + _SLOPE * np.arange(len(distinct)) / len(distinct)
+
+    def ratio(z: Floats) -> Floats:
+        return np.asarray(np.interp(z, distinct, log_ratio))
+
+    return ratio
+
+
+def _logistic(z: Floats, wrong: Flags, weight: Floats) -> tuple[float, float]:
     """Slope and shift to log likelihood ratios; none where there is nothing to go by."""
     positive, negative = float(weight[wrong].sum()), float(weight[~wrong].sum())
     if positive <= 0 or negative <= 0:

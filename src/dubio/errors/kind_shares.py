@@ -17,6 +17,8 @@ Draws = tuple[Floats, Floats]
 # estimation (Garg et al., 2021). Each draw of the interval looks at some of the thresholds.
 LEVELS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5)
 _LOOKED_AT = 5
+# A kind with so many errors is drawn half as much.
+_MANY = 300
 # Places less probable than this stay in the range where probabilities grow with the share, in all draws.
 _SMALL = 0.2
 
@@ -27,8 +29,8 @@ class KindEvidence:
 
     The mixture of kinds among real errors is not that among the planted ones: a data set may have many
     missing boxes and no duplicates. So each kind's share is read off its own scores. That is noisy where a
-    kind is rare, so the mixture is drawn halfway (on the scale of logarithms) to the planted one; the total
-    stays.
+    kind is rare, so the mixture is drawn towards the planted one (on the scale of logarithms): halfway for
+    rare kinds, hardly for those of many hundred errors; the total stays.
 
     Attributes:
         parts: of each kind.
@@ -69,7 +71,9 @@ class KindEvidence:
         total = float(shares.sum())
         if not total > 0:
             return shares
-        mixed = np.sqrt(shares * self.planted)
+        number = shares * float(self.parts[0].every.sum())
+        own = 0.5 + 0.5 * number / (number + _MANY)
+        mixed = shares**own * (self.planted * total) ** (1 - own)
         return np.asarray(mixed * (total if self.fixed is None else self.fixed) / mixed.sum())
 
 

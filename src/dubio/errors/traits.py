@@ -106,6 +106,8 @@ class Traits:
         context: from the works to columns that are added to ``x``; ``None``: there are none.
         calls: kinds of errors that are told apart by learning; none: kinds follow from rules.
         marks: from the works to the position in ``calls`` of each row to learn from, -1: no error.
+        usual: from the works to whether each row to learn from is like real errors are; by the others, which
+            are learned from too, nothing is calibrated. ``None``: all are.
         possible: from ``x`` to ``(n, K)``: kinds that a candidate can be at all.
         excused: from ``x`` to ``(n, K)``: kinds that would be no error there.
         committee: classifiers in place of one; ``None``: one set of trees.
@@ -125,6 +127,7 @@ class Traits:
     context: Callable[[Sequence[Any]], Any] | None = None
     calls: tuple[str, ...] = ()
     marks: Callable[[Sequence[Any]], npt.NDArray[np.int8]] | None = None
+    usual: Callable[[Sequence[Any]], Flags] | None = None
     possible: Callable[[npt.NDArray[Any]], Flags] | None = None
     excused: Callable[[npt.NDArray[Any]], Flags] | None = None
     committee: Committee | None = None

@@ -199,7 +199,7 @@ def lesson_for(n_boxes: int, n_candidates: int, options: BoxAuditOptions) -> Box
 def _planting(lessons: Lessons, rows: slice, image: int) -> BoxPlanting:
     return BoxPlanting(
         lessons.x[rows], lessons.y[rows], lessons.weight[rows], lessons.group[rows], lessons.kind[rows],
-        int(lessons.planted[image]), int(lessons.met[image]),
+        lessons.usual[rows], int(lessons.planted[image]), int(lessons.met[image]),
     )  # fmt: skip
 
 

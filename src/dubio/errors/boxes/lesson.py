@@ -66,6 +66,8 @@ class Lessons:
         weight: ``(n,)`` float32.
         group: ``(n,)`` int64 places.
         image: ``(n,)`` number of the image.
+        usual: ``(n,)`` whether its image has single errors only: of many boxes dropped at once there are more
+            planted than real ones, and they look unlike single errors.
         planted: ``(images,)`` errors planted, not counting those of bursts; ``met``: seen by some candidate.
         met: see there.
     """
@@ -76,6 +78,7 @@ class Lessons:
     weight: npt.NDArray[np.float32]
     group: Ints
     image: Ints
+    usual: Flags
     planted: Ints
     met: Ints
 
@@ -109,16 +112,17 @@ def learn(scene: Scene, known: Background, bar: float, lesson: BoxLesson) -> Les
         rows = where.take(kept)
         x = feature_rows(faulty, found, rows, known).astype(np.float32)
         weight = np.where(y[kept] == 1, 1.0, 1 / lesson.others)
-        parts.append((x, y[kept], kind[kept], weight, rows.group + base, image[kept]))
+        many = np.bincount(planted.image[planted.burst], minlength=scene.n_images) > 0
+        parts.append((x, y[kept], kind[kept], weight, rows.group + base, image[kept], ~many[image[kept]]))
         base += int(where.group.max(initial=-1)) + 1
         single = ~planted.burst
         planted_of += np.bincount(planted.image[single], minlength=scene.n_images)
         met_of += np.bincount(planted.image[single & met], minlength=scene.n_images)
-    x, y, kind, weight, group, image = (np.concatenate(c) for c in zip(*parts, strict=True))
+    x, y, kind, weight, group, image, usual = (np.concatenate(c) for c in zip(*parts, strict=True))
     order = np.argsort(image, kind="stable")
     return Lessons(
         x[order], y[order].astype(np.int8), kind[order].astype(np.int8), weight[order].astype(np.float32),
-        group[order], image[order], planted_of, met_of,
+        group[order], image[order], usual[order], planted_of, met_of,
     )  # fmt: skip
 
 
@@ -133,7 +137,7 @@ def _no_lessons(images: int) -> Lessons:
     none, count = np.zeros(0, np.int64), np.zeros(images, np.int64)
     x = np.zeros((0, len(FEATURES)), np.float32)
     marks = none.astype(np.int8)
-    return Lessons(x, marks, marks, none.astype(np.float32), none, none, count, count)
+    return Lessons(x, marks, marks, none.astype(np.float32), none, none, none.astype(bool), count, count)
 
 
 def mark(

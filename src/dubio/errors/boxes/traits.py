@@ -71,6 +71,7 @@ class BoxPlanting:
         weight: ``(n,)`` float32.
         group: ``(n,)`` places.
         kind: ``(n,)`` int8 position in :data:`~dubio.errors.boxes.lesson.CALLS`, -1: none.
+        usual: ``(n,)`` whether the image of the copy has single errors only.
         planted: errors planted; ``found``: those that some candidate meets.
         found: see there.
     """
@@ -80,6 +81,7 @@ class BoxPlanting:
     weight: npt.NDArray[np.float32]
     group: Ints
     kind: npt.NDArray[np.int8]
+    usual: Flags
     planted: int
     found: int
 
@@ -114,6 +116,10 @@ class BoxWork:
 
 def _marks(works: Sequence[Any]) -> npt.NDArray[np.int8]:
     return np.concatenate([w.planting.kind for w in works])
+
+
+def _usual(works: Sequence[Any]) -> Flags:
+    return np.concatenate([w.planting.usual for w in works])
 
 
 def _possible(x: npt.NDArray[Any]) -> Flags:
@@ -232,6 +238,7 @@ BOXES = Traits(
     hidden=HIDDEN,
     calls=CALLS,
     marks=_marks,
+    usual=_usual,
     possible=_possible,
     excused=_excused,
     committee=Committee(strong, {"max_iter": 40, "learning_rate": 0.15}),
