@@ -113,6 +113,56 @@ def test_refusals(yard, args, words):
     assert not (yard / "run").exists()
 
 
+def calibrated(yard):
+    """The run folder of a calibration of the detector, whose classes are cows and hens with variances."""
+    common = ("--boxes", yard / "labels.json", "--detections", found(yard))
+    status, _, said = run("calibrate", *common, "--out", yard / "cal", "--no-compare", "--replicates", 0)
+    assert status == 0, said
+    return yard / "cal"
+
+
+def test_run_folders_of_calibrations_are_taken(yard):
+    folder = calibrated(yard)
+    detector = ("--images", yard / "images", "--detector", yard / "net.onnx")
+    for command, option in (("validate", "--calibration"), ("predict", "--calibrator")):
+        texts = []
+        for place in (folder, folder / "calibration.json"):
+            out = yard / f"{command}-{place.name}"
+            status, _, said = run(
+                command, "--boxes", yard / "labels.json", *detector, option, place, "--out", out
+            )
+            assert status == 0, said
+            name = "validation.parquet" if command == "validate" else "boxes.parquet"
+            texts.append(pq.read_table(out / name))
+        assert texts[0].equals(texts[1])
+        status, _, said = run(
+            command, "--boxes", yard / "labels.json", *detector, option, yard / "images", "--out", yard / "no"
+        )
+        assert (status, "holds no calibration.json" in said) == (2, True)
+    assert not (yard / "no").exists()
+
+
+def test_defect_pictures_were_blamed_for_a_calibration_that_does_not_fit(yard):
+    folder = calibrated(yard)
+    squares_detector(yard / "bare.onnx", coder="corners")  # states no variances
+    for command, option in (("validate", "--calibration"), ("predict", "--calibrator")):
+        common = ("--boxes", yard / "labels.json", "--images", yard / "images", option, folder)
+        status, text, said = run(command, *common, "--detector", yard / "bare.onnx", "--out", yard / "run")
+        sentence = [line for line in said.splitlines() if line.startswith("dubio:")]
+        assert (status, text, len(sentence)) == (2, "", 1)
+        assert "doesn't fit this detector" in sentence[0]
+        assert "state no uncertainty of their corners" in sentence[0]
+        assert not {"p00", "p05", "images are bad", "no image"} & set(sentence[0].split())
+    file = folder / "calibration.json"
+    file.write_text(file.read_text().replace('"cow"', '"goat"'))
+    for command, option in (("validate", "--calibration"), ("predict", "--calibrator")):
+        common = ("--boxes", yard / "labels.json", "--images", yard / "images", option, folder)
+        status, _, said = run(command, *common, "--detector", yard / "net.onnx", "--out", yard / "run")
+        assert status == 2
+        assert "other classes (goat, hen) than the detections (cow, hen)" in " ".join(said.split())
+    assert not (yard / "run").exists()
+
+
 def test_no_boxes(yard):
     status, _, said = run("validate", "--detections", yard, "--out", yard / "run")
     assert status == 2
@@ -132,6 +182,12 @@ def test_decodings(yard):
     status, _, said = run("decodings", *args)
     assert status == 2
     assert "no detector is given" in said
+
+
+def test_help_says_that_boxes_are_audited_too():
+    status, text, _ = run("--help")
+    assert status == 0
+    assert "masks or boxes" in " ".join(text.split())
 
 
 def test_help_names_the_commands():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -170,13 +171,14 @@ def test_coco_boxes_are_exact(audited: Path, tmp_path: Path) -> None:
 
 
 def test_a_second_audit_learns_from_verdicts(audited: Path, tmp_path: Path) -> None:
-    first = _first(audited)
-    _accept(audited, tmp_path, [first["missing"]])
+    mine = shutil.copytree(audited, tmp_path / "first", ignore=shutil.ignore_patterns("verdicts.json"))
+    accepted = _first(mine)["missing"]
+    _accept(mine, tmp_path, [accepted])
     root = audited.parent
     found = run("audit", "--boxes", root / "labels.json", "--images", root / "images",
-                "--detections", root / "seen.parquet", "--reviewed", audited,
+                "--detections", root / "seen.parquet", "--reviewed", mine,
                 "--out", tmp_path / "second", "--json")  # fmt: skip
     assert found.exit_code == 0, found.output
     second = open_run(tmp_path / "second")
-    again = next(f for f in second.findings if f.image_id == "p0" and f.kind == "missing")
-    assert again.proposed == "dog"
+    (again,) = (f for f in second.findings if f.image_id == "p0" and f.proposed_box == accepted.proposed_box)
+    assert (again.kind, again.proposed) == ("missing", accepted.proposed)

@@ -75,6 +75,14 @@ def test_moves_that_undo_each_other(values):
     assert (there.boxes(boxes)[:, 2:] >= there.boxes(boxes)[:, :2]).all()
 
 
+def test_areas_of_objects_go_with_their_boxes():
+    image = np.zeros((100, 100, 3), np.uint8)
+    truth = labels([[10, 10, 30, 30], [40, 40, 90, 60]], [0, 0], area=np.array([100.0, np.nan]))
+    for spec, want in (("scale:2", 400.0), ("rotate-90", 100.0), ("crop:0.6", 25.0)):
+        np.testing.assert_allclose(apply(spec, image)[1].labels(truth).area, [want, np.nan])
+    assert apply("scale:2", image)[1].labels(labels([[10, 10, 30, 30]], [0])).area is None
+
+
 def test_boxes_that_leave_the_picture():
     image = np.zeros((100, 100, 3), np.uint8)
     truth = labels(

@@ -251,7 +251,7 @@ def _faults(screen: Screen, result: AuditResult | BoxAuditResult) -> None:
     if faults:
         screen.table(
             f"Labels that look wrong as a whole ({len(faults)})",
-            ("image", "probability", "why"),
+            ("image", "fault probability", "why"),
             [(row["image_id"], row["fault"], row["reason"]) for row in faults[:_SHOWN]],
         )
 

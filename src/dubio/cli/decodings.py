@@ -46,13 +46,13 @@ def _decoding_options(command: Any) -> Any:
 def command(**options: Any) -> None:
     """Compare the decodings of localisation uncertainty on labelled images: error, likelihood, time.
 
-    For detectors in ONNX files that predict variances of deltas or distances, such as exports of
-    'dubio train detector'.
+    For detectors that predict variances of deltas or distances: checkpoints of 'dubio train detector' and
+    their ONNX exports.
 
     \b
-    dubio decodings --detector net.onnx --boxes instances.json --images val2017 --out run
+    dubio decodings --detector net --boxes instances.json --images val2017 --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
-    if options["detector"] is None:
+    if not options["detector"]:
         raise InputError("no detector is given", remedy="name one with --detector")
     screen = Screen(as_json=options["as_json"])
     model = open_validated(options)

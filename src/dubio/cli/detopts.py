@@ -11,6 +11,7 @@ from dubio.cli.boxopts import waiting
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
+    from dubio.calibration.boxes.bundle import DetectionCalibration
     from dubio.models.det.base import DetModel
     from dubio.uncertainty.boxes.suppress import Suppression
 
@@ -26,10 +27,17 @@ NMS_OPTIONS = (
                  help="Double only within a class, or across classes. [default: classwise]"),
     click.option("--fuse", is_flag=True, help="Average each detection with its doubles by their variances."),
 )  # fmt: skip
+VIEW_OPTIONS = (
+    click.option("--tta", type=click.Choice(["flip"]),
+                 help="Look at each picture mirrored, too (test-time augmentation; checkpoints)."),
+    click.option("--tta-scale", type=click.FloatRange(0.1, 4), multiple=True,
+                 help="Look at each picture on this scale of the input, too; repeatable (checkpoints)."),
+)  # fmt: skip
 DETECTOR_OPTIONS = (
-    click.option("--detector", type=click.Path(path_type=Path),
+    click.option("--detector", type=click.Path(path_type=Path), multiple=True,
                  help="Detector in place of --model: ONNX file, checkpoint of 'dubio train detector', "
-                      "transformers folder (D-FINE)."),
+                      "transformers folder (D-FINE). Repeatable: checkpoints are an ensemble, as is the "
+                      "folder of a training with --folds."),
     click.option("--boxes", type=click.Path(path_type=Path),
                  help="Labelled boxes in any format, for --detector; --layout says which if need be."),
     *NMS_OPTIONS,
@@ -38,10 +46,13 @@ DETECTOR_OPTIONS = (
                  help="How predicted variances become those of corners; all but exact are for comparison."),
     click.option("--samples", type=click.IntRange(1),
                  help="Passes through the head with dropout. [default: 10; ONNX: as the file has it]"),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of dropout."),
+    *VIEW_OPTIONS,
+    click.option("--seed", type=int, default=0, show_default=True,
+                 help="Seed of dropout, and of --decode sample."),
 )  # fmt: skip
 DETECTOR_NAMES = (
-    "detector", "boxes", "nms", "iou", "score", "limit", "classwise", "fuse", "decode", "samples", "seed",
+    "detector", "boxes", "nms", "iou", "score", "limit", "classwise", "fuse", "decode", "samples", "tta",
+    "tta_scale", "seed",
 )  # fmt: skip
 
 
@@ -66,10 +77,13 @@ def open_detector(options: dict[str, Any]) -> DetModel:
         options: values of :data:`DETECTOR_OPTIONS` and of the options of a model that detectors share:
             ``card``, ``model_space``, ``input_size``, ``device``, ``amp``.
 
+    Returns:
+        One detector; of several checkpoints their ensemble.
+
     Raises:
         InputError: no ``--detector``, or one that can't be used.
     """
-    if options["detector"] is None:
+    if not options["detector"]:
         raise InputError("no detector is given", remedy="name one with --detector")
     with waiting(options, "opening the detector"):
         from dubio.models.det.load import load_detector
@@ -85,7 +99,27 @@ def open_detector(options: dict[str, Any]) -> DetModel:
             device=options["device"],
             amp=options["amp"],
             samples=options["samples"],
+            flip=options["tta"] == "flip",
+            scales=options["tta_scale"] or (1.0,),
         )
+
+
+def open_calibration(path: str | Path) -> DetectionCalibration:
+    """Open a calibration of ``dubio calibrate --boxes``: its file, or the run folder.
+
+    Raises:
+        InputError: it isn't there or can't be used.
+    """
+    from dubio.calibration.boxes.bundle import load_detection_calibration
+
+    file = Path(path)
+    if file.is_dir():
+        file /= "calibration.json"
+        if not file.is_file():
+            raise InputError(
+                "holds no calibration.json", path=path, remedy="name a run of 'dubio calibrate --boxes'"
+            )
+    return load_detection_calibration(file)
 
 
 def refuse(context: click.Context, names: tuple[str, ...], why: str) -> None:

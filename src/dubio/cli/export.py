@@ -37,14 +37,15 @@ _FORMATS = ("masks", "labels", "coco", "cvat", "label-studio", "fiftyone", "csv"
               "[default: /data/local-files/?d=]")  # fmt: skip
 @click.option("--data", type=_PATH, help="Where the data set is now, if it was moved.")
 @click.option("--images", type=_PATH, help="Where the images are now.")
-@click.option("--labels", type=_PATH, help="Where the labels are now.")
+@click.option("--labels", type=_PATH, help="Where the labels are now; of boxes also their file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @command_errors
 def command(**options: Any) -> None:
     """Hand the findings of an audit over to people and tools.
 
     masks writes corrected copies of the label masks: the findings that were accepted on the report's page
-    are applied. labels does the same for boxes. The other formats take the findings into an annotation
+    are applied. labels does the same for boxes; a COCO file that was audited comes back as it is but
+    for these. The other formats take the findings into an annotation
     tool; 'dubio import' brings the verdicts back. The data set itself is only read.
 
     \b

@@ -9,7 +9,7 @@ import click
 # command -> (module, one line of help); the line is here so that --help imports nothing else
 COMMANDS = {
     "demo": ("demo", "The whole tour on scenes that come with it; ends in a report."),
-    "audit": ("audit", "Find the label errors of a segmentation data set."),
+    "audit": ("audit", "Find the label errors of a data set, in masks or boxes."),
     "reliability": ("reliability", "Can I trust this model here? Accuracy, calibration, OOD over domains."),
     "calibrate": ("calibrate", "Fit calibrators, and say where they help and where they don't."),
     "extract": ("extract", "Sample logits with their labels, and features, for fitting and comparing."),

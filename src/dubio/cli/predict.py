@@ -32,7 +32,8 @@ def _detector_options(command: Any) -> Any:
 @_detector_options
 @click.option("--split", help="Part of --data, such as val. [default: all]")
 @click.option("--calibrator", type=click.Path(path_type=Path),
-              help="Calibrator of 'dubio calibrate', applied to what the model says.")  # fmt: skip
+              help="Calibrator of 'dubio calibrate', applied to what the model says; with --detector its run "
+              "folder does, too.")  # fmt: skip
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per run. [default: 1 on a CPU, 4 on a GPU]"
 )
@@ -58,8 +59,9 @@ def command(context: click.Context, **options: Any) -> None:
         --data camvid --split val --keep-scores --out run
     dubio predict --detector yolox.onnx --card yolox --images photos --out run
     dubio predict --detector net.onnx --boxes instances.json --images val2017 --out run
+    dubio predict --detector net1 --detector net2 --tta flip --images photos --out run
     """  # noqa: D301 - click wants the backspace itself
-    if options["detector"] is not None:
+    if options["detector"]:
         from dubio.cli.predict_boxes import predict_boxes
 
         refuse(context, _SEGMENTATION, "has no use with --detector")

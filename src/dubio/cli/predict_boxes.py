@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dubio.cli.boxopts import waiting
 from dubio.cli.console import Screen
-from dubio.cli.detopts import open_detector
+from dubio.cli.detopts import open_calibration, open_detector
 from dubio.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def predict_boxes(options: dict[str, Any]) -> None:
 def _calibration(options: dict[str, Any], source: DetectionSource) -> DetectionCalibration | None:
     if options["calibrator"] is None:
         return None
-    from dubio.calibration.boxes.bundle import load_detection_calibration
+    from dubio.jobs.calibration_fit import check_calibration
 
-    found = load_detection_calibration(options["calibrator"])
-    found.check(len(source.space))
+    found = open_calibration(options["calibrator"])
+    check_calibration(found, source)
     return found
 
 

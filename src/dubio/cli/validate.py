@@ -18,7 +18,7 @@ from dubio.cli.boxopts import (
     waiting,
 )
 from dubio.cli.console import Screen, command_errors
-from dubio.cli.detopts import refuse
+from dubio.cli.detopts import open_calibration, refuse
 from dubio.cli.domainopts import run_options
 from dubio.cli.modelopts import add_options
 from dubio.cli.valopts import DETECTOR, DETECTOR_ONLY, SUPPRESSION, open_validated
@@ -56,9 +56,9 @@ _VALIDATION = (
     click.option("--min-score", type=click.FloatRange(0, 1),
                  help="Less sure detections are left out, but for average precision. [default: where F1 is "
                  "greatest, since that is where a user would put the bar]"),
-    click.option("--calibration", metavar="FILE|cross-fit|none", default=_CROSS_FIT, show_default=True,
-                 help="File of 'dubio calibrate --boxes'; or calibrate here, each part of the images by the "
-                 "others, so that no figure is of images that a fit has seen; or not at all."),
+    click.option("--calibration", metavar="RUN|FILE|cross-fit|none", default=_CROSS_FIT, show_default=True,
+                 help="Run or file of 'dubio calibrate --boxes'; or calibrate here, each part of the images "
+                 "by the others, so that no figure is of images that a fit has seen; or not at all."),
     click.option("--voc", type=click.Choice(["area", "eleven-points"]),
                  help="Also Pascal VOC's average precision, over all recalls or at eleven."),
     click.option("--corrupt", multiple=True, metavar="NAME[:LEVEL]",
@@ -96,9 +96,9 @@ def command(context: click.Context, **options: Any) -> None:
     dubio validate --boxes instances.json --images val2017 --detector net.onnx --out run
     dubio validate --boxes labels --detector net.onnx --corrupt 'fog:3;flip-h' --out run
     """  # noqa: D301 - the mark keeps click from joining the lines
-    if (options["detector"] is None) == (options["detections"] is None):
+    if bool(options["detector"]) == (options["detections"] is not None):
         raise InputError("give either --detections or --detector", remedy="one of the two says what is found")
-    if options["detector"] is None:
+    if not options["detector"]:
         refuse(context, DETECTOR_ONLY, "goes with --detector")
     screen = Screen(as_json=options["as_json"])
     # what may be misspelt comes before long reading
@@ -148,9 +148,7 @@ def _calibration(options: dict[str, Any]) -> DetectionCalibration | None:
     if how in (_CROSS_FIT, _NONE):
         return None
     with waiting(options, "reading the calibration"):
-        from dubio.calibration.boxes.bundle import load_detection_calibration
-
-        return load_detection_calibration(how)
+        return open_calibration(how)
 
 
 def _corruptions(options: dict[str, Any]) -> list[BoxCorruption]:
@@ -164,7 +162,7 @@ def _corruptions(options: dict[str, Any]) -> list[BoxCorruption]:
 def _detections(
     options: dict[str, Any], dataset: BoxDataset, screen: Screen
 ) -> Mapping[str, DetPrediction] | Detecting:
-    if options["detector"] is None:
+    if not options["detector"]:
         seen = open_seen(options, dataset)
         screen.detected(seen.notes)
         return seen.predictions

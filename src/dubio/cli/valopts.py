@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dubio.cli.detopts import VIEW_OPTIONS
+
 if TYPE_CHECKING:
     from dubio.models.det.base import DetModel
 
 _PATH = click.Path(path_type=Path)
 _SHARE = click.FloatRange(0, 1)
 DETECTOR = (
-    click.option("--detector", type=_PATH,
-                 help="Detector: ONNX file, checkpoint of 'dubio train detector', transformers folder."),
+    click.option("--detector", type=_PATH, multiple=True,
+                 help="Detector: ONNX file, checkpoint of 'dubio train detector', transformers folder. "
+                 "Repeatable: checkpoints are an ensemble, as is the folder of a training with --folds."),
     click.option("--card", help="What its inputs and outputs mean: yolox, nanodet, fastestdet, or a file."),
     click.option("--model-space", help="Its classes: a label space or a file."),
     click.option("--class-map", help="From its classes to the labels': a name or a file. [default: by name]"),
@@ -37,11 +40,12 @@ SUPPRESSION = (
     click.option("--decode", type=click.Choice(["exact", "l-norm", "n-flow", "sample", "falsedec"]),
                  default="exact", show_default=True, help="How predicted variances become those of corners."),
     click.option("--samples", type=click.IntRange(1), help="Passes through the head with dropout."),
+    *VIEW_OPTIONS,
 )  # fmt: skip
 # that have a use with a detector only
 DETECTOR_ONLY = (
     "card", "model_space", "class_map", "input_size", "device", "amp", "nms", "nms_iou", "nms_score", "limit",
-    "classwise", "fuse", "decode", "samples", "batch_size", "workers", "corrupt",
+    "classwise", "fuse", "decode", "samples", "tta", "tta_scale", "batch_size", "workers", "corrupt",
 )  # fmt: skip
 
 
@@ -61,5 +65,5 @@ def open_validated(options: dict[str, Any]) -> DetModel:
         "classwise": True,
         "fuse": False,
     }
-    given = {**usual, "decode": "exact", "samples": None, **options}
+    given = {**usual, "decode": "exact", "samples": None, "tta": None, "tta_scale": (), **options}
     return open_detector({**given, "iou": given["nms_iou"], "score": given["nms_score"]})

@@ -44,6 +44,8 @@ class BoxLabels:
         truncation: ``(N,)`` share or flag (0 to 1) of what leaves the image; NaN: unknown.
         distance: ``(N,)`` metres from the camera; NaN: unknown.
         ignore: ``(M, 4)`` regions where nothing is labelled and no detection is wrong (KITTI's DontCare).
+        area: ``(N,)`` square pixels of the objects themselves, by which COCO calls them small, medium or
+            large (of an outlined object: less than its box); NaN, or left out: that of the box.
 
     Raises:
         InputError: a shape is wrong, a coordinate isn't finite, or a corner lies beyond the other.
@@ -62,6 +64,7 @@ class BoxLabels:
     truncation: Floats | None = None
     distance: Floats | None = None
     ignore: Floats = field(default_factory=_no_boxes)
+    area: Floats | None = None
 
     def __post_init__(self) -> None:
         boxes = _checked_boxes(self.boxes, "boxes")
@@ -74,7 +77,7 @@ class BoxLabels:
         for name in ("crowd", "difficult"):
             flags = np.asarray(getattr(self, name), bool)
             _set(self, name, np.zeros(n, bool) if flags.size == 0 else _column(flags, n, name))
-        for name in ("occlusion", "truncation", "distance"):
+        for name in ("occlusion", "truncation", "distance", "area"):
             if getattr(self, name) is not None:
                 _set(self, name, _column(np.asarray(getattr(self, name), np.float64), n, name))
 
@@ -83,9 +86,18 @@ class BoxLabels:
 
     @property
     def areas(self) -> Floats:
-        """``(N,)`` areas in square pixels."""
+        """``(N,)`` areas of the boxes in square pixels."""
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         return np.asarray(sides[:, 0] * sides[:, 1], np.float64)
+
+    @property
+    def object_areas(self) -> Floats:
+        """``(N,)`` areas of the objects: :attr:`area` where it is told, else that of the box.
+
+        >>> BoxLabels(np.array([[2, 3, 10, 8]]), np.array([0]), area=np.array([25.0])).object_areas.tolist()
+        [25.0]
+        """
+        return self.areas if self.area is None else np.where(np.isnan(self.area), self.areas, self.area)
 
     def take(self, index: npt.NDArray[Any]) -> BoxLabels:
         """Boxes at these positions, or where a mask holds; ignored regions stay."""

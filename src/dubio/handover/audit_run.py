@@ -37,6 +37,7 @@ class AuditRun:
         verdicts: what reviewers said, numbered as the findings are (0: not listed).
         manifest: the data set and where things lie.
         boxes: the labelled boxes, of an audit of boxes.
+        labels: file or folder that they were read from, as far as it is known; it may be gone.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class AuditRun:
     verdicts: list[Verdict]
     manifest: Manifest
     boxes: BoxDataset | None = None
+    labels: Path | None = None
     _shards: OrderedDict[str, dict[str, int]] = field(default_factory=OrderedDict, repr=False)
 
     @property
@@ -99,7 +101,7 @@ def open_run(
         path: the folder.
         data: where images and labels are now, if they were moved together.
         images: where the images are now.
-        labels: where the labels are now.
+        labels: where the labels are now; of boxes also the file itself.
 
     Raises:
         InputError: no finished audit, or a file of it is missing or damaged.
@@ -114,17 +116,28 @@ def open_run(
     if command not in _COMMANDS:
         raise InputError("is no run of 'dubio audit'", path=path, remedy="name the --out of an audit")
     findings = read_findings(path / "findings.parquet")
-    manifest = open_manifest(path / NAME, data=data, images=images, labels=labels)
+    of_boxes = command == "audit --boxes"
+    folder = None if of_boxes and labels is not None and Path(labels).is_file() else labels
+    manifest = open_manifest(path / NAME, data=data, images=images, labels=folder)
     saved = path / VERDICTS
     verdicts = place_on(findings, read_verdicts(saved)) if saved.exists() else []
-    boxes = _labels(path) if command == "audit --boxes" else None
-    return AuditRun(path, reapply(findings, verdicts), verdicts, manifest, boxes)
+    boxes = _labels(path) if of_boxes else None
+    source = _source(manifest.dataset.root, labels) if of_boxes else None
+    return AuditRun(path, reapply(findings, verdicts), verdicts, manifest, boxes, source)
 
 
 def _labels(path: Path) -> BoxDataset:
     from dubio.data.boxes import open_boxes
 
     return open_boxes(path / LABELS, "coco")
+
+
+def _source(audited: Path | None, named: str | Path | None) -> Path | None:
+    """Where the labels of boxes are: what the user names, or the file of the old name in that folder."""
+    if named is None:
+        return audited
+    inside = Path(named) / (audited.name if audited is not None else "")
+    return inside if inside.is_file() else Path(named)
 
 
 def _command_of(path: Path) -> str | None:

@@ -12,12 +12,15 @@ import numpy as np
 from dubio.core.boxes import BoxDataset, BoxLabels
 from dubio.core.errors import InputError
 from dubio.data.boxes import write_boxes
+from dubio.data.boxes.coco_patch import write_patched
 from dubio.handover.audit_run import AuditRun
+from dubio.handover.coco_source import coco_source
 from dubio.handover.items import Item, by_image
 
 # Formats of one file; the others are folders.
 FILES = {"coco": "labels.json", "bdd100k": "labels.json", "cvat": "labels.xml", "csv": "labels.csv",
          "label-studio": "labels.json"}  # fmt: skip
+_FOLDER = "labels"
 _ADDS = "missing"
 _REMOVES = ("spurious", "duplicate")
 
@@ -73,6 +76,7 @@ def _image(
     labels: BoxLabels, items: Sequence[Item], run: AuditRun, done: BoxChanges, idle: list[int]
 ) -> BoxLabels:
     boxes, classes = labels.boxes.copy(), labels.classes.copy()
+    area = None if labels.area is None else labels.area.copy()
     kept = np.ones(len(labels), bool)
     new: list[tuple[tuple[float, ...], int]] = []
     for item in items:
@@ -93,10 +97,12 @@ def _image(
             done.renamed += 1
         if f.kind == "location" or (item.verdict is not None and item.verdict.area is not None):
             boxes[k] = item.box()
+            if area is not None:
+                area[k] = np.nan  # that of the outline, which belongs to the old box
             done.moved += 1
     done.added += len(new)
     columns: dict[str, Any] = {f.name: getattr(labels, f.name) for f in fields(BoxLabels)}
-    columns |= {"boxes": boxes, "classes": classes}
+    columns |= {"boxes": boxes, "classes": classes, "area": area}
     whole = BoxLabels(**columns).take(kept)
     return whole if not new else _with_new(whole, new)
 
@@ -119,6 +125,7 @@ def _with_new(labels: BoxLabels, new: Sequence[tuple[tuple[float, ...], int]]) -
         longer(labels.truncation, nan),
         longer(labels.distance, nan),
         labels.ignore,
+        longer(labels.area, nan),
     )
 
 
@@ -132,6 +139,9 @@ def _fresh(known: list[str], n: int) -> Any:
 def write_corrected(run: AuditRun, items: Sequence[Item], out: Path, layout: str) -> BoxChanges:
     """Write corrected labels.
 
+    Boxes that came from a COCO file and go into one are put right in a copy of that file: all else in it
+    stays.
+
     Args:
         run: an audit of boxes.
         items: findings to apply.
@@ -141,13 +151,26 @@ def write_corrected(run: AuditRun, items: Sequence[Item], out: Path, layout: str
     Raises:
         InputError: the run is no audit of boxes, or there is no such format.
     """
+    source, said = coco_source(run) if layout == "coco" else (None, ())
+    if source is not None:
+        known = replace(source.dataset, labels=dict(source.dataset.labels))
+        source = replace(source, dataset=known)
+        dataset, done = corrected(replace(run, boxes=known), items)
+        done.notes = tuple(write_patched(source, dataset, out / FILES[layout]))
+        done.files = (FILES[layout],)
+        return done
     dataset, done = corrected(run, items)
-    name = FILES.get(layout, "labels")
-    done.notes = tuple(write_boxes(dataset, out / name, layout))
-    place = out / name
-    done.files = (
-        (name,)
-        if place.is_file()
-        else tuple(sorted(p.relative_to(out).as_posix() for p in place.rglob("*") if p.is_file()))
-    )
+    # YOLO's folder holds one named labels and the names of the classes
+    name = "" if layout == "yolo" else FILES.get(layout, _FOLDER)
+    done.notes = (*said, *write_boxes(dataset, out / name, layout))
+    done.files = _written(dataset, layout)
     return done
+
+
+def _written(dataset: BoxDataset, layout: str) -> tuple[str, ...]:
+    """Names of the files of a format; files of others that lie beside them aren't ours to delete later."""
+    if layout in FILES:
+        return (FILES[layout],)
+    suffix = ".xml" if layout == "voc" else ".txt"
+    names = (Path(f"{_FOLDER}/{s.image_id}{suffix}").as_posix() for s in dataset)
+    return tuple(sorted([*names, *(["data.yaml"] if layout == "yolo" else [])]))

@@ -235,7 +235,7 @@ def _mostly(total: int, most: int, name: str) -> str:
     """Of which class the objects are that no label meets."""
     if total < 2 or not most:
         return ""
-    return f" {most if most < total else 'All'} of them are {name}."
+    return f" {most if most < total else 'All'} of them {'is' if most == 1 else 'are'} {name}."
 
 
 def _keep_verdicts(run: Run, findings: list[Finding], works: list[BoxWork]) -> list[Finding]:

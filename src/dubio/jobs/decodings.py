@@ -23,9 +23,8 @@ from dubio.core.run import Run
 from dubio.data.classmap import ClassMap
 from dubio.data.images import read_image
 from dubio.engine.map import Progress, silent
-from dubio.models.det.base import DetModel
+from dubio.models.det.base import DecodableModel, DetModel
 from dubio.models.det.decode import decode_head
-from dubio.models.det.detector import Detector
 from dubio.models.det.fit import Image, Placed, place
 from dubio.models.det.heads import RawHead, class_probabilities, promising
 from dubio.models.det.source import match_classes
@@ -104,7 +103,8 @@ def compare_detector_decodings(
     methods decode the same candidates.
 
     Args:
-        model: a detector in an ONNX file that predicts variances of deltas or distances.
+        model: a detector that predicts variances of deltas or distances: an ONNX file, or a checkpoint of
+            ``dubio train detector`` (several are an ensemble).
         dataset: labelled boxes with their pictures.
         out: run folder.
         options: see :class:`DecodingOptions`.
@@ -140,13 +140,13 @@ def compare_detector_decodings(
     return DecodingResult(run.path, table, len(samples) - skipped)
 
 
-def _decodable(model: DetModel) -> Detector:
-    if not isinstance(model, Detector):
+def _decodable(model: DetModel) -> DecodableModel:
+    if not isinstance(model, DecodableModel):
         raise InputError(
-            "only detectors in ONNX files can be decoded by several methods",
-            remedy="export it with 'dubio train detector', which writes ONNX",
+            "this detector gives decoded boxes, so that there is nothing to decode in several ways",
+            remedy="name an ONNX file or a checkpoint of 'dubio train detector'",
         )
-    spec, path = model.card.outputs, model.file.path
+    spec, path = model.card.outputs, model.path
     if spec.coder == "distribution":
         fault = "tells its variances by distributions of the sides, for which there is one decoding only"
         raise InputError(fault, path=path)
@@ -160,7 +160,7 @@ def _decodable(model: DetModel) -> Detector:
 class _Judged:
     """Matched candidates, decoded by every method."""
 
-    def __init__(self, detector: Detector, options: DecodingOptions, pairs: Any) -> None:
+    def __init__(self, detector: DecodableModel, options: DecodingOptions, pairs: Any) -> None:
         self.detector, self.options, self.pairs = detector, options, pairs
         self.spec = detector.card.outputs
         self.boxes: dict[str, list[Floats]] = {m: [] for m in options.methods}

@@ -73,7 +73,8 @@ class PredictBoxesJob:
         strict: raise at the first image that can't be used, instead of going on without it.
 
     Raises:
-        InputError: the data set has no pictures, or ``strict`` and an image can't be used.
+        InputError: the data set has no pictures, the calibration doesn't fit the detections, or
+            ``strict`` and an image can't be used.
     """
 
     def __init__(
@@ -167,10 +168,8 @@ class PredictBoxesJob:
             return BoxOutcome(sample, "bad", fault)
         size = (image.shape[0], image.shape[1])
         if self.calibration is not None:
-            try:
-                prediction = self.calibration.apply(prediction, size)
-            except InputError as error:
-                return BoxOutcome(sample, "bad", f"{sample.image}: {error}")
+            # what doesn't fit is the calibration, whatever the picture: it is told at once
+            prediction = self.calibration.apply(prediction, size)
         self.outputs.write(sample, prediction, size)
         return BoxOutcome(sample, "done")
 

@@ -16,6 +16,7 @@ from dubio.core.run import Run
 from dubio.data.corrupt.boxes import BoxCorruption
 from dubio.engine.map import Progress, silent
 from dubio.jobs.box_pairs import BoxPairs, pair_boxes
+from dubio.jobs.calibration_fit import check_calibration, check_classes
 from dubio.jobs.corner_cases import corner_cases
 from dubio.jobs.validate_calibrators import Calibrators, cross_fitted, from_file
 from dubio.jobs.validate_corrupted import Clean, corrupted_rows
@@ -149,6 +150,11 @@ def validate(
     if corruptions and not isinstance(detections, Detecting):
         raise InputError("corrupted pictures take a detector", remedy="name it with --detector")
     tags_of(dataset, options.fold_group)  # a tag that nobody has is told before the work
+    if calibration is not None:
+        # told before a detector has looked at all pictures
+        check_classes(calibration, dataset.space)
+        if isinstance(detections, Detecting):
+            check_calibration(calibration, detections.source)
     run = Run(out, "validate", {"boxes": dataset.root, "set": dataset.name, **asdict(options)})
     faults: dict[str, str] = {}
     time = None

@@ -18,6 +18,7 @@ from dubio.core.boxes import BoxDataset, DetPrediction
 from dubio.core.errors import InputError
 from dubio.engine.map import Progress, silent
 from dubio.jobs.box_pairs import BoxPairs, fingerprint_of
+from dubio.jobs.calibration_fit import check_classes
 
 Ints = npt.NDArray[np.int64]
 # Fewer boxes or images than these teach a calibration nothing that holds elsewhere.
@@ -57,12 +58,7 @@ def from_file(calibration: DetectionCalibration, dataset: BoxDataset) -> Calibra
     Raises:
         InputError: it knows other classes.
     """
-    if calibration.names != dataset.space.names:
-        calibration.check(len(dataset.space))
-        raise InputError(
-            f"the calibration is of other classes ({', '.join(calibration.names[:3])} …)",
-            remedy="calibrate on detections of the same classes",
-        )
+    check_classes(calibration, dataset.space)
     about = calibration.about
     same = about.get("image_ids") == fingerprint_of(dataset)
     words = f"calibrated by a file that was fitted on {about.get('images', 'unknown')} images"

@@ -164,7 +164,7 @@ def _images(folder: Path) -> list[dict[str, Any]]:
 
     if not (folder / "images.parquet").is_file():
         return []
-    columns = ("image_id", "score", "fault", "fault_kind", "findings", "reason", "picture")
+    columns = ("image_id", "fault", "fault_kind", "expected_errors", "findings", "reason", "picture")
     rows = pq.read_table(folder / "images.parquet").to_pylist()
     kept = [{name: row.get(name) for name in columns} for row in rows if row.get("picture")]
     return [row | {"picture": _picture(folder, row["picture"])} for row in kept]

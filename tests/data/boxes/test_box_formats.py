@@ -69,6 +69,24 @@ def test_coco_with_ids_that_are_not_dense(tmp_path):
     assert "1 images without boxes" in found.notes[1]
 
 
+def test_areas_of_coco_are_those_of_the_objects(tmp_path):
+    notes = coco()["annotations"]
+    for area, told in ((9.5, 9.5), (12, None), (0, None), ("9", None), (None, None), (float("nan"), None)):
+        found = open_boxes(put(tmp_path / "labels.json", coco(annotations=[{**notes[0], "area": area}])))
+        one = found.labels["x/a"]
+        assert (None if one.area is None else one.area.tolist()[0]) == told
+        assert one.object_areas.tolist() == [told or 12.0]
+    both = [{**notes[0], "area": 9.5}, notes[1]]
+    found = open_boxes(put(tmp_path / "labels.json", coco(annotations=both)))
+    one = found.labels["x/a"]
+    assert one.object_areas.tolist() == [9.5, 5.0]
+    assert one.take(np.array([1])).object_areas.tolist() == [5.0]
+    write_boxes(found, tmp_path / "again.json", "coco")
+    written = json.loads((tmp_path / "again.json").read_text())["annotations"]
+    assert [a["area"] for a in written] == [9.5, 5.0]
+    assert "areas of outlines" in " ".join(write_boxes(found, tmp_path / "voc", "voc"))
+
+
 def test_coco_keeps_its_numbers_when_written(tmp_path):
     found = open_boxes(put(tmp_path / "labels.json", coco()))
     assert write_boxes(found, tmp_path / "again.json", "coco") == []

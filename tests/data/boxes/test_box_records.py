@@ -22,7 +22,7 @@ def test_labels_fill_in_what_is_left_out():
     assert (one.boxes.dtype, one.classes.dtype) == (np.float64, np.int64)
     assert one.crowd.tolist() == one.difficult.tolist() == [False, False]
     assert one.ignore.shape == (0, 4)
-    assert one.areas.tolist() == [16.0, 0.0]
+    assert one.areas.tolist() == one.object_areas.tolist() == [16.0, 0.0]
     assert len(BoxLabels()) == 0
 
 
@@ -34,7 +34,9 @@ def test_labels_are_taken_with_all_that_belongs_to_them():
         crowd=np.array([False, True]),
         occlusion=np.array([np.nan, 2]),
         ignore=TWO[:1],
+        area=np.array([np.nan, 7]),
     ).take(np.array([1]))
+    assert (one.area.tolist(), one.object_areas.tolist()) == ([7.0], [7.0])
     assert (one.ids.tolist(), one.crowd.tolist(), one.occlusion.tolist()) == (["b"], [True], [2.0])
     assert one.distance is None
     assert len(one.ignore) == 1

@@ -23,7 +23,7 @@ from dubio.data.boxes.table import space_of
 
 # format -> path below the folder, what it holds beside boxes and classes
 FORMATS = {
-    "coco": ("a.json", {"ids", "crowd", "difficult", "occlusion", "truncation", "distance"}),
+    "coco": ("a.json", {"ids", "crowd", "difficult", "occlusion", "truncation", "distance", "area"}),
     "voc": ("voc", {"difficult", "flags"}),
     "yolo": ("yolo", set()),
     "kitti": ("kitti", {"occlusion", "truncation", "ignore"}),
@@ -58,6 +58,7 @@ def labels(draw, first):
         ids=np.array([str(first + k) for k in range(n)], np.str_),
         distance=np.array(draw(st.lists(st.sampled_from([np.nan, 12.5]), min_size=n, max_size=n))),
         ignore=draw(boxes(draw(st.integers(0, 2)))),
+        area=np.array(draw(st.lists(st.sampled_from([np.nan, 17.25]), min_size=n, max_size=n))),
         **column,
         **flags,
     )
@@ -106,6 +107,8 @@ def test_a_data_set_comes_back(layout, dataset):
         graded = holds | ({"occlusion", "truncation"} if "flags" in holds else set())
         for key in {"occlusion", "truncation", "distance"} & graded:
             same_column(getattr(want, key), getattr(got, key), len(want))
+        if "area" in holds:
+            np.testing.assert_allclose(got.object_areas, want.object_areas, atol=1e-9)
         if "ids" in holds and len(want):
             assert got.ids.tolist() == want.ids.tolist()
         if "ignore" in holds:

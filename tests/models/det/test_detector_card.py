@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,3 +149,12 @@ def test_pixels_are_normalised_as_the_card_says():
 
 def test_an_output_may_be_named_alone():
     assert OutputSpec.from_dict({"coder": "corners", "boxes": "o"}).boxes == ("o",)
+
+
+@pytest.mark.parametrize("spec", [InputSpec, OutputSpec])
+def test_every_field_of_a_card_is_in_the_reference(spec):
+    """Cards are written by hand, from the page of reference that shows these docstrings."""
+    said = (spec.__doc__ or "").split("Raises:")[0]
+    assert [f.name for f in fields(spec) if f"        {f.name}: " not in said] == []
+    page = Path(__file__).parents[3] / "docs/reference/boxes.md"
+    assert f"::: dubio.models.det.specs.{spec.__name__}\n" in page.read_text(encoding="utf-8")

@@ -157,6 +157,71 @@ def test_agrees_with_pycocotools_with_crowds(tmp_path: Path) -> None:
     np.testing.assert_allclose(list(average_precision(dataset, seen).figures.values()), run.stats, atol=1e-9)
 
 
+def _faster_coco_eval(truth: dict, results: list) -> np.ndarray:
+    import contextlib
+    import io
+
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        gold = COCO(truth)
+        run = COCOeval_faster(gold, gold.loadRes(results), "bbox", print_function=lambda *_: None)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return np.array(run.stats[:12])
+
+
+def test_defect_sizes_are_those_of_the_outlines_as_coco_has_them(tmp_path: Path) -> None:
+    """The figures of small, medium and large objects are those of COCO itself, for outlined objects."""
+    rng = np.random.default_rng(8)
+    truth = {
+        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 400, "height": 400} for i in range(1, 41)],
+        "categories": [{"id": 4, "name": "a"}, {"id": 9, "name": "b"}],
+        "annotations": [],
+    }
+    results = []
+    for k in range(240):
+        x, y = rng.uniform(0, 200, 2)
+        w, h = rng.uniform(8, 180, 2)
+        # a slim shape in a wide box; and one in four drawn as a box
+        corners = [x, y, x + w, y + h * 0.9, x + w * 0.9, y + h, x, y + h * 0.1]
+        area = float(w * h * rng.uniform(0.15, 0.8)) if k % 4 else float(w * h)
+        own = {"image_id": k % 40 + 1, "category_id": (4, 9)[k % 2], "bbox": [x, y, w, h]}
+        crowd = int(k % 20 == 3)
+        truth["annotations"].append(
+            {**own, "id": k + 1, "area": area, "iscrowd": crowd, "segmentation": [corners]}
+        )
+        shift = rng.normal(0, 6, 4)
+        results.append(
+            {
+                **own,
+                "bbox": [x + shift[0], y + shift[1], max(w + shift[2], 1), max(h + shift[3], 1)],
+                "score": float(rng.random()),
+            }
+        )
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "found.json").write_text(json.dumps(results))
+    expected = _faster_coco_eval(truth, results)
+
+    dataset = dubio.open_boxes(tmp_path / "truth.json")
+    seen = dubio.open_detections(dataset, tmp_path / "found.json").predictions
+    ours = average_precision(dataset, seen).figures
+    np.testing.assert_allclose(list(ours.values()), expected, atol=1e-9)
+
+    # written and read again they are the same
+    dubio.write_boxes(dataset, tmp_path / "again.json", layout="coco")
+    again = dubio.open_boxes(tmp_path / "again.json")
+    assert average_precision(again, seen).figures == pytest.approx(ours, abs=1e-12)
+
+    # by their boxes they would be others
+    bare = {**truth, "annotations": [{**a, "area": 0} for a in truth["annotations"]]}
+    (tmp_path / "bare.json").write_text(json.dumps(bare))
+    by_box = average_precision(dubio.open_boxes(tmp_path / "bare.json"), seen).figures
+    assert by_box["ap"] == pytest.approx(ours["ap"], abs=1e-12)
+    assert abs(by_box["ap_medium"] - ours["ap_medium"]) > 0.005
+
+
 def test_ignored_regions_and_difficult_boxes_are_passed_over() -> None:
     box = np.array([[0.0, 0, 20, 20]])
     seen = DetPrediction(

@@ -77,7 +77,7 @@ class DetectionCalibration:
         """
         self.check(prediction.n_classes)
         if not len(prediction):
-            return prediction
+            return self._nothing(prediction)
         rows = rows_of(prediction, size, spread=self.spread_of)
         scores = prediction.scores if self.confidence is None else self.confidence.confidence(rows)
         changed: dict[str, Any] = {"scores": np.clip(scores, 0, 1)}
@@ -85,6 +85,15 @@ class DetectionCalibration:
             changed |= self._classes(prediction, changed["scores"])
         if self.spread is not None:
             changed |= _shared_out(prediction, self.spread.sigma(rows) ** 2)
+        return replace(prediction, **changed)
+
+    def _nothing(self, prediction: DetPrediction) -> DetPrediction:
+        """Of an image without detections the same columns as of the others, so that they go into one file."""
+        changed: dict[str, Any] = {}
+        if self.classes is not None and prediction.class_scores is not None:
+            changed["kind"] = "softmax"
+        if self.spread is not None:
+            changed |= _shared_out(prediction, np.zeros((0, 4)))
         return replace(prediction, **changed)
 
     def _classes(self, prediction: DetPrediction, scores: Floats) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from dubio.core.boxes import BoxDataset, BoxSample
 from dubio.core.files import write_text
 from dubio.core.labelspace import LabelSpace
+from dubio.data.boxes.coco_extras import GRADES, areas, attributes
 from dubio.data.boxes.columns import Columns, Faults
 from dubio.data.boxes.gather import flag
 from dubio.data.boxes.lost import lost
@@ -24,7 +25,6 @@ from dubio.data.boxes.pictures import Pictures, name_ids
 from dubio.data.boxes.table import assemble, columns_of
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-_GRADES = {"occlusion": "occluded", "truncation": "truncated", "distance": "distance"}
 _Record = Mapping[str, Any]
 
 
@@ -42,8 +42,9 @@ def read_coco(
     """Read COCO instances.
 
     ``bbox`` is x, y, width, height in pixels. Category ids need no order and no density; they become the
-    class ids of the label space. ``iscrowd`` is kept, outlines are not. ``occluded``, ``truncated`` and
-    ``distance`` are read from an annotation's ``attributes`` if they are there (CVAT writes them so).
+    class ids of the label space. ``iscrowd`` is kept, and ``area`` where it is another than that of the box;
+    outlines are not. ``occluded``, ``truncated`` and ``distance`` are read from an annotation's
+    ``attributes`` if they are there (CVAT writes them so).
 
     Args:
         data: the parsed JSON.
@@ -59,7 +60,7 @@ def read_coco(
         InputError: no images or categories.
     """
     samples, number = _images(_records(data, "images"), pictures, faults)
-    names, ids = _categories(_records(data, "categories"), faults)
+    names, ids = categories_of(_records(data, "categories"), faults)
     said = list(notes)
     columns = _columns(_records(data, "annotations"), number, (names, ids), faults, said)
     return assemble(name, samples, columns, faults, space=space, aliases=aliases, foreign=foreign, notes=said)
@@ -75,20 +76,24 @@ def write_coco(dataset: BoxDataset, path: str | Path) -> list[str]:
         InputError: the file can't be written.
     """
     image, columns = columns_of(dataset)
-    numbers, said = image_numbers(dataset), lost(dataset, {"ids", "crowd", "difficult", *_GRADES}, "COCO")
+    numbers = image_numbers(dataset)
+    said = lost(dataset, {"ids", "crowd", "difficult", "area", *GRADES}, "COCO")
     boxes = np.asarray(columns["boxes"], np.float64).reshape(-1, 4)
     corner_and_size = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).tolist()
     ids = _box_numbers(columns["ids"], len(boxes), said)
     class_ids, crowd = np.array(dataset.space.ids), np.asarray(columns["crowd"], int).tolist()
     category = class_ids[np.asarray(columns["classes"], int)].tolist()
     extra = _attributes(columns, len(boxes))
+    area = [w * h for _, _, w, h in corner_and_size]
+    if (told := columns["area"]) is not None:
+        area = np.where(np.isnan(told), area, told).tolist()
     annotations = [
         {
             "id": ids[k],
             "image_id": numbers[image[k]],
             "category_id": category[k],
             "bbox": corner_and_size[k],
-            "area": corner_and_size[k][2] * corner_and_size[k][3],
+            "area": area[k],
             "iscrowd": crowd[k],
             **({"attributes": extra[k]} if extra[k] else {}),
         }
@@ -130,18 +135,24 @@ def file_name(sample: BoxSample) -> str:
 
 
 def _box_numbers(ids: npt.NDArray[Any] | None, n: int, said: list[str]) -> list[int]:
-    listed = [] if ids is None else ids.tolist()
-    own = [int(v) for v in listed if str(v).isdecimal()]
-    if len(set(own)) == n:
-        return own
-    if ids is not None:
-        said.append("COCO: names of boxes aren't whole numbers of their own; boxes are numbered from 1")
-    return list(range(1, n + 1))
+    """Numbers of the boxes: their own where they have one, else counted on from the highest."""
+    listed = [""] * n if ids is None else ids.tolist()
+    numbers = [int(v) if str(v).isdecimal() else -1 for v in listed]
+    # of boxes that share a number the first keeps it
+    first = {v: k for k, v in reversed(list(enumerate(numbers))) if v >= 0}
+    own = [first.get(v) == k for k, v in enumerate(numbers)]
+    last, fresh = max(first, default=0), n - len(first)
+    if ids is not None and fresh:
+        said.append(
+            f"COCO: names of boxes are whole numbers; {fresh} boxes without one of their own are numbered "
+            f"from {last + 1}"
+        )
+    return [v if kept else (last := last + 1) for v, kept in zip(numbers, own, strict=True)]
 
 
 def _attributes(columns: Mapping[str, npt.NDArray[Any] | None], n: int) -> list[dict[str, Any]]:
     extra: list[dict[str, Any]] = [{} for _ in range(n)]
-    for key, word in _GRADES.items():
+    for key, word in GRADES.items():
         values = columns[key]
         if values is not None:
             for k in np.flatnonzero(~np.isnan(values)).tolist():
@@ -183,7 +194,8 @@ def _size(value: Any) -> int | None:
     return None if value is None or int(value) < 1 else int(value)
 
 
-def _categories(records: list[Any], faults: Faults) -> tuple[list[str], list[int]]:
+def categories_of(records: list[Any], faults: Faults) -> tuple[list[str], list[int]]:
+    """Names and ids of categories that can be used; those of one name bear their ids in it."""
     found = _each(records, lambda r: (int(r["id"]), str(r["name"])), "category", faults)
     pairs: dict[int, str] = {}
     for number, name in found:
@@ -235,12 +247,13 @@ def _columns(
         parts = _parts(sound, number, place)
         records = sound
     image, boxes, classes = parts
+    area = areas(records, boxes)
     boxes[:, 2:] += boxes[:, :2]
     own = [r.get("id") for r in records]
     named = np.array([f"{v}" for v in own], np.str_) if own and None not in own else None
     if named is not None and len(set(own)) < len(own):
         notes.append(f"{len(own) - len(set(own))} annotations bear an id that another has too")
-    extra = _extras(records)
+    extra = attributes(records)
     return Columns(
         image=image,
         boxes=boxes,
@@ -249,6 +262,7 @@ def _columns(
         class_ids=ids,
         ids=named,
         crowd=np.array([flag(r.get("iscrowd", 0)) == 1 for r in records], bool),
+        area=area,
         **extra,
     )
 
@@ -266,25 +280,3 @@ def _parts(
         raise ValueError("bbox has not four numbers")
     hash(tuple(r.get("id") for r in records))
     return image, boxes, classes
-
-
-def _extras(records: list[Any]) -> dict[str, Any]:
-    """Columns of the attributes that dubio knows, if any record has them."""
-    said = {k: r["attributes"] for k, r in enumerate(records) if isinstance(r.get("attributes"), dict)}
-    found: dict[str, Any] = {}
-    for key, word in _GRADES.items():
-        values = np.full(len(records), np.nan)
-        for k, attributes in said.items():
-            values[k] = _grade(attributes.get(word))
-        if not np.isnan(values).all():
-            found[key] = values
-    hard = [k for k, attributes in said.items() if flag(attributes.get("difficult")) == 1]
-    if hard:
-        found["difficult"] = np.isin(np.arange(len(records)), hard)
-    return found
-
-
-def _grade(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return flag(value)
-    return float(value)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dubio.core.boxes import Floats
 from dubio.core.errors import InputError
 
-PER_BOX = ("boxes", "classes", "ids", "crowd", "difficult", "occlusion", "truncation", "distance")
+PER_BOX = ("boxes", "classes", "ids", "crowd", "difficult", "occlusion", "truncation", "distance", "area")
 Ints = npt.NDArray[np.int64]
 
 
@@ -31,6 +31,7 @@ class Columns:
         occlusion: grade, NaN unknown.
         truncation: share or flag, NaN unknown.
         distance: metres, NaN unknown.
+        area: square pixels of the objects, NaN: those of their boxes.
         ignore_image: ``(M,)`` number of the sample of each ignored region.
         ignore: ``(M, 4)`` ignored regions.
     """
@@ -46,6 +47,7 @@ class Columns:
     occlusion: Floats | None = None
     truncation: Floats | None = None
     distance: Floats | None = None
+    area: Floats | None = None
     ignore_image: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     ignore: Floats = field(default_factory=lambda: np.zeros((0, 4)))
 

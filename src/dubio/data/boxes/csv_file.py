@@ -36,6 +36,8 @@ _NAMES = {
     **{k: (k,) for k in ("id", "width", "height", "split", "crowd", "difficult", *_GRADES)},
 }
 _BARE = ("image", *_CORNERS, "class")  # order of columns where no header names them
+_SEPARATORS = (",", ";", "\t")
+_SHOWN = 200  # characters of a first line
 _Table = dict[str, list[str]]
 
 
@@ -47,7 +49,7 @@ def read_csv(
     Needed are the columns image, class, x1, y1, x2, y2 (or xmin, ymin, …; the corners in pixels); known are
     also id, width and height of the image, split, crowd, difficult, occlusion, truncation, distance. A row
     with an image and no corners is an image without boxes. Without a header the columns are image, x1, y1,
-    x2, y2, class.
+    x2, y2, class. Cells are parted by commas, semicolons or tabs.
 
     Args:
         path: the file.
@@ -124,31 +126,66 @@ def _extra(columns: Mapping[str, Any], keys: list[str], k: int) -> list[str]:
     return cells
 
 
+def is_box_table(path: Path) -> bool:
+    """Whether a CSV file has the columns that boxes need."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline()
+        cells = next(csv.reader([line], delimiter=_separator(line)), [])
+    except (OSError, ValueError, csv.Error):
+        return False
+    header = [cell.strip().casefold() for cell in cells]
+    places = _places(header)
+    if not places and len(header) == len(_BARE):
+        return all(_is_number(cell) for cell in header[1:5])
+    return set(_BARE) <= places.keys()
+
+
+def _places(header: list[str]) -> dict[str, int]:
+    """Where in the header each known column is."""
+    return {key: header.index(n) for key, words in _NAMES.items() for n in reversed(words) if n in header}
+
+
+def _separator(text: str) -> str:
+    """What parts the cells of the first line: comma, semicolon or tab, whichever occurs most."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(_SEPARATORS, key=first.count)
+
+
 def _read(path: Path, faults: Faults) -> tuple[_Table, list[int]]:
     """Cells by column, and the line of each row."""
     check_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = [(k, row) for k, row in enumerate(csv.reader(io.StringIO(text)), start=1) if any(row)]
+        separator = _separator(text)
+        read = csv.reader(io.StringIO(text), delimiter=separator)
+        rows = [(k, row) for k, row in enumerate(read, start=1) if any(row)]
     except (OSError, ValueError, csv.Error) as error:
         reason = plain_reason(error)
         raise InputError(f"isn't readable CSV ({reason})", path=path, remedy="is the file whole?") from error
-    header = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
-    places = {key: header.index(n) for key, words in _NAMES.items() for n in reversed(words) if n in header}
+    named = [cell.strip() for cell in rows[0][1]] if rows else []
+    header = [cell.casefold() for cell in named]
+    places = _places(header)
     if len(header) == len(_BARE) and not places:
         places = {key: k for k, key in enumerate(_BARE)}
     else:
         rows = rows[1:]
     missing = [key for key in _BARE if key not in places]
     if missing:
+        known = "; ".join(f"{key}: {', '.join(_NAMES[key])}" for key in missing)
         raise InputError(
-            f"has no column {', '.join(missing)}", path=path, remedy="name them in the first line"
+            f"has no column {', '.join(missing)}: its first line is {', '.join(named)[:_SHOWN] or 'empty'}",
+            path=path,
+            remedy=f"name them in the first line, with corners in pixels; known names: {known}",
         )
     last = max(places.values())
     whole = [(k, row) for k, row in rows if len(row) > last and row[places["image"]].strip()]
     for k in sorted({k for k, _ in rows} - {k for k, _ in whole}):
         faults.add(f"{path.name}, row {k}", "lacks cells")
     table = {key: [row[place].strip() for _, row in whole] for key, place in places.items()}
+    if separator != _SEPARATORS[0]:  # where cells aren't parted by commas, numbers may hold them
+        for key in table.keys() & {*_CORNERS, *_GRADES}:
+            table[key] = [cell.replace(",", ".") for cell in table[key]]
     return table, [k for k, _ in whole]
 
 
@@ -161,6 +198,14 @@ def _sample(name: str, image_id: str, table: _Table, row: int, pictures: Picture
     width, height = positive(cells.get("width")), positive(cells.get("height"))
     split = cells.get("split") or None
     return BoxSample(image_id, pictures.find(name), width, height, split=split, file_name=name)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(cells: list[str], lines: list[int], faults: Faults, path: Path) -> Floats:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as Tree
 
 from dubio.core.boxes import BoxDataset
 from dubio.core.errors import InputError, printable
-from dubio.core.files import plain_reason
 from dubio.core.labelspace import LabelSpace
 from dubio.data.boxes.bdd import read_bdd, write_bdd
 from dubio.data.boxes.coco import read_coco, write_coco
-from dubio.data.boxes.coda import is_coda, read_coda
+from dubio.data.boxes.coda import read_coda
 from dubio.data.boxes.columns import Faults
 from dubio.data.boxes.csv_file import read_csv, write_csv
 from dubio.data.boxes.cvat import read_cvat, write_cvat
-from dubio.data.boxes.files import read_data, text_lines
+from dubio.data.boxes.files import read_data
+from dubio.data.boxes.folders import Found, Survey, kind_of_json, survey, xml_root
 from dubio.data.boxes.kitti import read_kitti, write_kitti
 from dubio.data.boxes.label_studio import read_label_studio, write_label_studio
 from dubio.data.boxes.pictures import Pictures, pictures_beside
 from dubio.data.boxes.voc import read_voc, write_voc
 from dubio.data.boxes.yolo import label_files, read_yolo, write_yolo
 from dubio.data.boxes.yolo_names import yaml_names, yaml_root
-from dubio.data.safe_xml import parse_xml
 from dubio.data.spaces import load_space
-from dubio.data.tree import Tree as Folder
 
 _WRITERS: dict[str, Callable[[BoxDataset, Path], list[str]]] = {
     "coco": write_coco,
@@ -40,8 +37,6 @@ _WRITERS: dict[str, Callable[[BoxDataset, Path], list[str]]] = {
     "csv": write_csv,
 }
 LAYOUTS = (*_WRITERS, "coda")
-_KITTI_COLUMNS = 15
-_SUFFIXES = (".json", ".xml", ".csv")
 
 
 def open_boxes(
@@ -127,7 +122,7 @@ def _open(
 def _open_xml(
     path: Path, layout: str | None, pictures: Pictures, space: LabelSpace | None, faults: Faults
 ) -> BoxDataset:
-    root = _root(path)
+    root = xml_root(path)
     if layout == "voc" or (layout is None and root.tag == "annotation"):
         return read_voc({printable(path.stem): path}, pictures, faults, space=space)
     if root.tag == "annotations":
@@ -140,7 +135,7 @@ def _open_xml(
 def _open_json(
     data: Any, layout: str | None, pictures: Pictures, space: LabelSpace | None, faults: Faults
 ) -> BoxDataset:
-    kind = layout or _kind_of(data)
+    kind = layout or kind_of_json(data)
     if kind in ("coco", "coda") and isinstance(data, dict):
         read = read_coda if kind == "coda" else read_coco
         return read(data, pictures, faults, space=space)
@@ -156,19 +151,6 @@ def _open_json(
     )
 
 
-def _kind_of(data: Any) -> str | None:
-    if isinstance(data, dict):
-        if isinstance(data.get("images"), list):
-            return "coda" if is_coda(data) else "coco"
-        return "bdd100k" if isinstance(data.get("frames"), list) else None
-    first = data[0] if isinstance(data, list) and data else None
-    if not isinstance(first, dict):
-        return None
-    if isinstance(first.get("data"), dict):
-        return "label-studio"
-    return "bdd100k" if "name" in first and {"labels", "attributes", "frames"} & first.keys() else None
-
-
 def _frames(data: Any) -> list[Any]:
     """Frames of the Scalabel form, or the one image of a file of the first form."""
     found = data.get("frames") if isinstance(data, dict) else None
@@ -180,57 +162,59 @@ def _frames(data: Any) -> list[Any]:
 def _open_folder(
     path: Path, layout: str | None, images: str | Path | None, space: LabelSpace | None, faults: Faults
 ) -> BoxDataset:
-    files = list(Folder(path).walk())
-    kind = layout or _folder_kind(path, files)
-    if kind == "yolo":
+    found = survey(path, layout)
+    dataset = _open_found(path, found, layout, images, space, faults)
+    if not found.strays:
+        return dataset
+    note = f"{len(found.strays)} files of no known format of boxes are left aside (first: {found.strays[0]})"
+    return replace(dataset, notes=(*dataset.notes, note))
+
+
+def _open_found(
+    path: Path,
+    found: Survey,
+    layout: str | None,
+    images: str | Path | None,
+    space: LabelSpace | None,
+    faults: Faults,
+) -> BoxDataset:
+    if found.kind == "yolo":
         return read_yolo(path, _yolo_pictures(path, images), faults, space=space)
-    if kind == "kitti":
-        named = label_files(path)
-        inner = {k.replace("label_2/", ""): p for k, p in named.items()}
+    if found.kind == "kitti":
+        inner = {k.replace("label_2/", ""): p for k, p in label_files(path).items()}
         return read_kitti(inner, pictures_beside(path, images), faults, space=space)
-    of = {s: [f for f in files if f.lower().endswith(s)] for s in _SUFFIXES}
-    if kind == "voc":
-        inner = {_below(f, ("Annotations",)): path / f for f in of[".xml"]}
+    if found.kind == "voc":
+        inner = {_below(f.path.relative_to(path), ("Annotations", "labels")): f.path for f in found.files}
         return read_voc(inner, pictures_beside(path, images), faults, space=space)
-    if kind == "bdd100k" and len(of[".json"]) > 1:
-        return _open_bdd_files([path / f for f in of[".json"]], pictures_beside(path, images), space, faults)
-    single = [f for s in _SUFFIXES for f in of[s]]
-    if len(single) == 1:
-        return _open(path / single[0], kind, images, space, faults)
-    if single:
-        listed = ", ".join(single[:3])
+    if found.kind == "bdd100k":
+        return _open_bdd_files(found.files, pictures_beside(path, images), space, faults)
+    if len(found.files) == 1:
+        only = found.files[0]
+        if only.data is not None:
+            return _open_json(only.data, only.kind, pictures_beside(only.path, images), space, faults)
+        return _open(only.path, only.kind if only.kind in LAYOUTS else layout, images, space, faults)
+    if found.files:
+        listed = ", ".join(f.path.relative_to(path).as_posix() for f in found.files[:3])
         raise InputError(f"holds several files of labels ({listed} …)", path=path, remedy="name one of them")
     raise InputError("holds no labels in a known format of boxes", path=path, remedy="name the file")
 
 
 def _open_bdd_files(
-    files: list[Path], pictures: Pictures, space: LabelSpace | None, faults: Faults
+    files: Sequence[Found], pictures: Pictures, space: LabelSpace | None, faults: Faults
 ) -> BoxDataset:
     """BDD100K's form of one file per image."""
     frames: list[Any] = []
     for file in files:
         try:
-            frames += _frames(read_data(file))
+            data = read_data(file.path)
         except InputError as error:
-            faults.add(file.name, error.fault)
+            faults.add(file.path.name, error.fault)
+            continue
+        if file.kind is None and kind_of_json(data) is None:
+            faults.add(file.path.name, "is JSON of no known format of boxes")
+            continue
+        frames += _frames(data)
     return read_bdd(frames, pictures, faults, space=space)
-
-
-def _folder_kind(path: Path, files: list[str]) -> str | None:
-    """What the files of a folder look like; ``None`` where one file decides."""
-    of = {s: [f for f in files if f.lower().endswith(s)] for s in (*_SUFFIXES, ".txt")}
-    roots = (_tag(path / f) for f in of[".xml"][:5])
-    if next((tag for tag in roots if tag), "") == "annotation":
-        return "voc"
-    if len(of[".json"]) > 1 and _kind_of(_quiet(path / of[".json"][0])) == "bdd100k":
-        return "bdd100k"
-    if of[".xml"] or of[".json"] or of[".csv"]:
-        return None
-    lines = (_first_line(p) for p in list(label_files(path).values())[:50])
-    first = next((line for line in lines if line), "")
-    if len(first.split()) >= _KITTI_COLUMNS and not first.split()[0].replace(".", "").isdecimal():
-        return "kitti"
-    return "yolo" if of[".txt"] else None
 
 
 def _yolo_pictures(root: Path, images: str | Path | None) -> Pictures:
@@ -238,35 +222,5 @@ def _yolo_pictures(root: Path, images: str | Path | None) -> Pictures:
     return Pictures(images if images is not None else root)
 
 
-def _below(relative: str, folders: tuple[str, ...]) -> str:
-    return printable("/".join(p for p in Path(relative).with_suffix("").parts if p not in folders))
-
-
-def _root(path: Path) -> Tree.Element:
-    try:
-        return parse_xml(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(
-            f"can't be read ({plain_reason(error)})", path=path, remedy="is it a file?"
-        ) from error
-
-
-def _tag(path: Path) -> str:
-    try:
-        return _root(path).tag
-    except InputError:
-        return ""  # named when it is read
-
-
-def _quiet(path: Path) -> Any:
-    try:
-        return read_data(path)
-    except InputError:
-        return None  # named when it is read
-
-
-def _first_line(path: Path) -> str:
-    try:
-        return next(iter(text_lines(path)), "")
-    except InputError:
-        return ""  # named when it is read
+def _below(relative: Path, folders: tuple[str, ...]) -> str:
+    return printable("/".join(p for p in relative.with_suffix("").parts if p not in folders))

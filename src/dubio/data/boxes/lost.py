@@ -15,6 +15,7 @@ _WORDS = {
     "occlusion": "occlusion",
     "truncation": "truncation",
     "distance": "distances",
+    "area": "areas of outlines",
     "ignore": "ignored regions",
     "split": "splits",
     "domain": "domain tags",
@@ -42,7 +43,7 @@ def lost(dataset: BoxDataset, holds: Collection[str], name: str) -> list[str]:
         there["ignore"] = there.get("ignore", False) or len(labels.ignore) > 0
         for key in ("crowd", "difficult"):
             there[key] = there.get(key, False) or bool(getattr(labels, key).any())
-        for key in ("occlusion", "truncation", "distance"):
+        for key in ("occlusion", "truncation", "distance", "area"):
             values = getattr(labels, key)
             there[key] = there.get(key, False) or (values is not None and not bool(np.isnan(values).all()))
     gone = [words for key, words in _WORDS.items() if there.get(key) and key not in holds]

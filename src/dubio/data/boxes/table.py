@@ -13,8 +13,8 @@ from dubio.core.boxes import BoxDataset, BoxLabels, BoxSample, Floats
 from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
 from dubio.data.boxes.columns import PER_BOX, Columns, Faults, Ints
+from dubio.data.boxes.doubts import sentence_on_places
 
-_SLACK = 0.5
 LARGEST = 1e8  # pixels: no picture is as wide, and numbers of pixels stay whole numbers of 32 bits
 
 
@@ -88,7 +88,7 @@ def assemble(
     if space is None and not columns.names:
         raise InputError("names no classes", path=faults.path, remedy="give a label space")
     own = space_of(name, columns.names, columns.class_ids) if space is None else space
-    index = _class_index(columns.names, own, aliases or {})
+    index = class_index(columns.names, own, aliases or {})
     # one more entry, so that -1 means unknown
     classes = np.append(index, -1)[columns.classes]
     if foreign == "ignore":
@@ -108,7 +108,7 @@ def assemble(
     ignored = np.bincount(rank[columns.ignore_image[fine]], minlength=len(samples))
     labels = PackedLabels(ids, table, _starts(counts), columns.ignore[fine], _starts(ignored))
     placed = tuple(samples[k] for k in order)
-    said = [*_counted(table["boxes"], counts, placed, len(fine)), *notes, *_left_out(faults)]
+    said = [*_counted(name, table["boxes"], counts, placed, len(fine)), *notes, *_left_out(faults)]
     return BoxDataset(name, own, placed, labels, faults.path, tuple(said), tuple(faults.said))
 
 
@@ -178,7 +178,8 @@ def _set_aside(columns: Columns, classes: Ints) -> tuple[Columns, Ints]:
     return more, classes[~away]
 
 
-def _class_index(names: Sequence[str], space: LabelSpace, aliases: Mapping[str, str]) -> Ints:
+def class_index(names: Sequence[str], space: LabelSpace, aliases: Mapping[str, str]) -> Ints:
+    """Index in the label space of each name, in any case or by another name; -1: the space lacks it."""
     exact = {c: k for k, c in enumerate(space.names)}
     folded = {c.casefold(): k for c, k in reversed(exact.items())}
     index = []
@@ -230,7 +231,11 @@ def _starts(counts: npt.NDArray[Any]) -> Ints:
 
 
 def _counted(
-    boxes: npt.NDArray[Any] | None, counts: npt.NDArray[Any], samples: Sequence[BoxSample], ignored: int
+    name: str,
+    boxes: npt.NDArray[Any] | None,
+    counts: npt.NDArray[Any],
+    samples: Sequence[BoxSample],
+    ignored: int,
 ) -> list[str]:
     found = np.zeros((0, 4)) if boxes is None else boxes
     bare = int((counts == 0).sum())
@@ -243,11 +248,8 @@ def _counted(
     if flat:
         said.append(f"{flat} boxes have no area")
     sizes = np.array([[s.width or np.inf, s.height or np.inf] for s in samples], np.float64)
-    limit = np.repeat(sizes, counts, axis=0)
-    # Rounded numbers leave it by a little.
-    beyond = int(((found[:, :2] < -_SLACK) | (found[:, 2:] > limit + _SLACK)).any(1).sum())
-    if beyond:
-        said.append(f"{beyond} boxes leave their image by more than half a pixel")
+    doubt = sentence_on_places(name, found, np.repeat(sizes, counts, axis=0))
+    said += [] if doubt is None else [doubt]
     return said
 
 

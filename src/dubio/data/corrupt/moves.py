@@ -62,7 +62,8 @@ class BoxMove:
         """Moved labels, cut at the border.
 
         What is out of the picture is gone. A box of which less than a quarter can still be seen counts as
-        difficult. Truncation grows by what the border cuts off, where it is known or something is cut.
+        difficult. Truncation grows by what the border cuts off, where it is known or something is cut. Areas
+        of objects shrink and grow as their boxes do.
         """
         if self.is_still:
             return labels
@@ -82,6 +83,7 @@ class BoxMove:
             labels,
             boxes=cut,
             truncation=truncation,
+            area=_resized(labels, cut),
             difficult=labels.difficult | (visible < LEAST_VISIBLE),
             ignore=ignore[_areas(ignore) > 0],
         )
@@ -100,6 +102,14 @@ class BoxMove:
             box_epistemic=None if ep is None else self.variances(ep),
         )
         return moved.take(_areas(boxes) > 0)
+
+
+def _resized(labels: BoxLabels, boxes: Floats) -> Floats | None:
+    if labels.area is None:
+        return None
+    # a box without area tells nothing of what becomes of its object
+    gain = np.divide(_areas(boxes), labels.areas, out=np.full(len(boxes), np.nan), where=labels.areas > 0)
+    return np.asarray(labels.area * gain, np.float64)
 
 
 def _cut(boxes: Floats, size: Size) -> Floats:

@@ -18,7 +18,8 @@ from dubio.uncertainty.boxes.sides import DistanceCoder
 
 # the law without a clamp on sizes may have no variance at all; a million pixels of deviation say as much
 _MOST = 1e12
-_EXACT = ("exact", "l-norm", "n-flow")
+# decodings that carry means alone where no variances are predicted
+EXACT = ("exact", "l-norm", "n-flow")
 
 
 def decode_head(
@@ -41,7 +42,7 @@ def decode_head(
     """
     if method not in METHODS:
         raise InputError(f"there is no decoding '{method}'", remedy=f"choose from {', '.join(METHODS)}")
-    if method not in _EXACT and head.variances is None:
+    if method not in EXACT and head.variances is None:
         raise InputError(f"decoding '{method}' needs predicted variances, which this detector hasn't")
     shape = head.means.shape[:3]
     flat = head.means.reshape(-1, *head.means.shape[2:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -82,6 +83,11 @@ class Detector:
         """Classes of the predictions."""
         assert self.card.space is not None
         return self.card.space
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.file.path
 
     def detect(self, images: Sequence[Image], ids: Sequence[str]) -> list[DetPrediction]:
         """Detections, double ones removed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dubio.core.boxes import DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.labelspace import LabelSpace
 from dubio.data.classmap import ClassMap, load_class_map
-from dubio.models.det.base import DetModel
+from dubio.models.det.base import DetModel, ViewingModel
 from dubio.models.det.fit import Image
 
 _MOST_NAMES = 12
@@ -55,9 +56,11 @@ class DetectionSource:
         """Detections of images ``(H, W, 3)`` uint8 RGB, best first."""
         if _is_identity(self.class_map):
             return self.model.detect(images, ids)
+        mapped = partial(map_detections, class_map=self.class_map)
+        if isinstance(self.model, ViewingModel):
+            return self.model.detect_changed(images, ids, mapped)
         suppression = self.model.suppression
-        found = self.model.candidates(images, ids)
-        return [suppression.apply(map_detections(one, self.class_map)) for one in found]
+        return [suppression.apply(mapped(one)) for one in self.model.candidates(images, ids)]
 
     def describe(self) -> list[str]:
         """Sentences on the detector, the classes and the suppression."""

@@ -101,8 +101,8 @@ class OutputSpec:
         reference: name of the output with anchors ``(N, 4)``, xyxy in pixels of the input, or with points
             ``(N, 3)``: x, y and the pixels of one unit of distance.
         samples: a second axis T holds samples of the network (dropout masks that are part of the file).
-        score: exponents of objectness and best class probability whose product is the confidence;
-            ``None``: the best class score.
+        score: exponents of objectness and best class probability whose product is the confidence, in JSON
+            ``{"objectness": 0.5, "class": 0.5}``; ``None``: the best class score.
         objectness: the rows hold an objectness after the box (``corners``).
         weights: of deltas, which are divided by them.
         clamp: largest log size ratio (``delta``) or exponent (exponential ``distance``); ``None``: none.

@@ -69,8 +69,9 @@ def average_precision(dataset: BoxDataset, predictions: Mapping[str, DetPredicti
     """COCO's average precision and recall of detections.
 
     Crowds are passed over as in COCO. Difficult boxes (Pascal VOC) and ignored regions (KITTI's DontCare)
-    are treated as crowds: a detection that lies half in them is neither right nor wrong. Sizes are those of
-    the boxes, not of masks.
+    are treated as crowds: a detection that lies half in them is neither right nor wrong. Small, medium and
+    large objects are told apart by :attr:`~dubio.core.boxes.BoxLabels.object_areas` as in COCO: by the area
+    of their outlines where the annotations state it, else by that of their boxes.
 
     Args:
         dataset: labelled boxes; images without boxes count.
@@ -109,24 +110,24 @@ def _ground_truth(dataset: BoxDataset) -> dict[str, Any]:
     notes: list[dict[str, Any]] = []
     classes = range(len(dataset.space))
 
-    def add(image: int, box: Floats, category: int, crowd: bool) -> None:
+    def add(image: int, box: Floats, category: int, crowd: bool, area: float) -> None:
         x1, y1, x2, y2 = box.tolist()
         sides = [x1, y1, x2 - x1, y2 - y1]
         notes.append(
             {
                 "id": len(notes) + 1, "image_id": image, "category_id": category + 1, "bbox": sides,
-                "area": sides[2] * sides[3], "iscrowd": int(crowd),
+                "area": area, "iscrowd": int(crowd),
             }
         )  # fmt: skip
 
     for k, sample in enumerate(dataset, start=1):
         labels = dataset.labels[sample.image_id]
-        passed_over = labels.crowd | labels.difficult
+        passed_over, areas = labels.crowd | labels.difficult, labels.object_areas
         for i in range(len(labels)):
-            add(k, labels.boxes[i], int(labels.classes[i]), bool(passed_over[i]))
+            add(k, labels.boxes[i], int(labels.classes[i]), bool(passed_over[i]), float(areas[i]))
         for region in labels.ignore:
             for category in classes:
-                add(k, region, category, True)
+                add(k, region, category, True, float((region[2] - region[0]) * (region[3] - region[1])))
     return {
         "images": [{"id": k + 1} for k in range(len(dataset))],
         "categories": [{"id": k + 1, "name": name} for k, name in enumerate(dataset.space.names)],

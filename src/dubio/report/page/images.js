@@ -16,9 +16,18 @@ function imageCard(row, rank) {
     h("div", { class: "image-words" },
       h("span", { class: "image-name" }, h("span", { class: "number" }, `${rank}`), " ", h("bdi", {}, row.image_id)),
       h("p", {}, row.reason),
-      h("span", { class: "score", title: `suspicion ${row.score}; from 0.5 on the label looks wrong as a whole` },
-        h("small", {}, "suspicion"), h("b", {}, probability(row.score)), shareBar(row.score, { strong: true, label: `suspicion ${probability(row.score)}` })),
+      howWrong(row, fault),
       row.findings ? h("button", { type: "button", class: "quiet", onclick: () => onlyImage(row.image_id) }, `See its ${plural(row.findings, "finding")}`) : null));
+}
+
+// The same figures, under the same names, as on the command line and in images.parquet.
+function howWrong(row, fault) {
+  const noun = BOXES ? "boxes" : "regions";
+  if (fault) return h("span", { class: "score", title: `fault probability ${row.fault}: that the label is wrong as a whole` },
+    h("small", {}, "fault probability"), h("b", {}, probability(row.fault)), shareBar(row.fault, { strong: true, label: `fault probability ${probability(row.fault)}` }));
+  if (row.expected_errors == null) return null;
+  return h("span", { class: "score", title: `expected number of wrong ${noun}: their probabilities, added up` },
+    h("small", {}, `wrong ${noun} expected`), h("b", {}, row.expected_errors.toFixed(1)));
 }
 
 function onlyImage(name) {
@@ -45,6 +54,8 @@ function showImages() {
   show(first);
   const more = rows.length > first ? h("button", { type: "button", class: "quiet", id: "more-images",
     onclick: () => { show(rows.length); more.remove(); } }, `Show ${plural(rows.length - first, "more image")}`) : null;
-  byId("images-body").append(h("p", { class: "muted" }, `${said}${measured} All images are in images.parquet, most suspect first.`), list, ...(more ? [more] : []));
+  const shown = (n) => (n < 1 ? n.toFixed(1) : n.toFixed(0));
+  const expected = q.expected != null && learned ? ` Of all ${plural(DATA.summary.images, "image")}, about ${shown(q.expected)} are expected to have such a fault.` : "";
+  byId("images-body").append(h("p", { class: "muted" }, `${said}${expected}${measured} All images are in images.parquet, most suspect first.`), list, ...(more ? [more] : []));
   byId("images").hidden = false;
 }

@@ -13,7 +13,7 @@ from dubio.uncertainty.boxes.suppress import Suppression
 
 if TYPE_CHECKING:
     from dubio.models.det.torch.dfine import DFineDetector
-    from dubio.models.det.torch.uncertain import UncertainDetector
+    from dubio.models.det.torch.uncertain import Detecting, UncertainDetector
 
 
 def load_torch_detector(
@@ -57,10 +57,12 @@ def load_torch_detector(
 
         if len(paths) > 1 or flip or tuple(scales) != (1.0,) or decode != "exact":
             raise InputError(
-                "D-FINE runs as it is: without ensemble, views and other decodings", path=paths[0]
+                "D-FINE runs as it is: without ensemble, further looks and other decodings",
+                path=paths[0],
+                remedy="leave them out",
             )
         return DFineDetector(paths[0], device=device, amp=amp, suppression=suppression, batch_size=batch_size)
-    from dubio.models.det.torch.uncertain import Detecting, load_detectors
+    from dubio.models.det.torch.uncertain import Detecting
     from dubio.models.det.torch.views import views
 
     how = Detecting(
@@ -72,7 +74,28 @@ def load_torch_detector(
         batch_size=batch_size,
         amp=amp,
     )
-    return load_detectors(paths, how, device=device)
+    return _load(paths, how, device)
+
+
+def _load(paths: Sequence[Path], how: Detecting, device: str) -> UncertainDetector:
+    from dubio.models.det.torch.checkpoint import load_network
+    from dubio.models.det.torch.uncertain import UncertainDetector
+    from dubio.models.smp import DESCRIPTION, WEIGHTS
+
+    pairs = [load_network(p) for p in paths]
+    if not pairs:
+        raise InputError("no detector is given")
+    card = pairs[0][1]
+    for path, (_, other) in zip(paths, pairs, strict=True):
+        if other != card:
+            raise InputError(
+                "has other classes or another input than the first of the ensemble",
+                path=path,
+                remedy="train the members alike",
+            )
+    folders = [p if p.is_dir() else p.parent for p in paths]
+    files = [f / name for f in folders for name in (WEIGHTS, DESCRIPTION)]
+    return UncertainDetector([n for n, _ in pairs], card, how, device=device, files=files)
 
 
 def is_dfine(path: Path) -> bool:

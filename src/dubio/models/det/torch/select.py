@@ -14,6 +14,10 @@ from dubio.models.det.torch.architecture import DetArchitecture
 from dubio.models.det.torch.network import RawDetections
 from dubio.uncertainty.boxes.deltas import TORCHVISION_CLAMP
 
+# The most candidates of an image. Networks that are keen on small objects have thousands of doubles: of fewer
+# candidates the last objects would be lost. Without a bound an untrained network would fill the memory.
+MOST = 5000
+
 
 def card_of(
     architecture: DetArchitecture, space: LabelSpace, spec: InputSpec, *, samples: bool = False
@@ -41,7 +45,7 @@ def card_of(
 
 
 def heads_of(
-    raw: RawDetections, reference: torch.Tensor, size: Size, *, floor: float, most: int = 1000
+    raw: RawDetections, reference: torch.Tensor, size: Size, *, floor: float, most: int | None = MOST
 ) -> list[RawHead]:
     """The best candidates of each image, moved to the processor.
 
@@ -50,8 +54,7 @@ def heads_of(
         reference: ``(N, 4)`` anchors or ``(N, 3)`` points, on the same device.
         size: height and width of the input.
         floor: candidates whose best class stays below on the mean of the samples are left out.
-        most: the most candidates per image, the best ones; so many boxes of an image are never objects, and
-            a bound keeps an untrained network from filling the memory.
+        most: the most candidates per image, the best ones; ``None``: all.
     """
     logits, boxes, spread = (None if x is None else (x if x.ndim == 4 else x[:, None]).float() for x in raw)
     assert logits is not None
@@ -59,7 +62,8 @@ def heads_of(
     best = logits.sigmoid().mean(1).amax(-1)
     found = []
     for k in range(len(logits)):
-        rows = torch.topk(best[k], min(most, best.shape[1])).indices
+        count = best.shape[1] if most is None else min(most, best.shape[1])
+        rows = torch.topk(best[k], count).indices
         rows = rows[best[k][rows] >= floor].sort().values
         variance = None if spread is None else _host(spread[k][:, rows].double().exp())
         found.append(

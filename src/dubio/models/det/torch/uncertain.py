@@ -16,18 +16,17 @@ from dubio.core.boxes import DetPrediction
 from dubio.core.errors import InputError
 from dubio.core.files import fingerprint
 from dubio.core.labelspace import LabelSpace
+from dubio.models.det.base import Change
 from dubio.models.det.card import DetectorCard
-from dubio.models.det.decode import candidates
+from dubio.models.det.decode import EXACT, candidates
 from dubio.models.det.fit import Placed, prepare
 from dubio.models.det.heads import RawHead
 from dubio.models.det.specs import InputSpec, Size
 from dubio.models.det.torch.architecture import MULTIPLE
-from dubio.models.det.torch.checkpoint import load_network
 from dubio.models.det.torch.network import DetNetwork, RawDetections
-from dubio.models.det.torch.select import heads_of
+from dubio.models.det.torch.select import MOST, heads_of
 from dubio.models.det.torch.views import View, merge_views, plain, view_back
 from dubio.models.pixels import Image
-from dubio.models.smp import DESCRIPTION, WEIGHTS
 from dubio.models.torchdev import device_line, pick_device
 from dubio.uncertainty.boxes.suppress import Suppression
 
@@ -77,7 +76,7 @@ class UncertainDetector:
         files: from which they came.
 
     Raises:
-        InputError: networks that don't go together.
+        InputError: networks that don't go together, or a decoding for which they have no variances.
     """
 
     def __init__(
@@ -95,6 +94,12 @@ class UncertainDetector:
         self.networks = [_ready(n, self._device) for n in networks]
         self._lock = threading.Lock()
         first = self.networks[0].architecture
+        if self.how.decode not in EXACT and not first.variance:
+            raise InputError(
+                f"decoding '{self.how.decode}' needs predicted variances, which this detector hasn't",
+                path=self.path,
+                remedy="leave it out, or train the detector to predict them",
+            )
         for other in self.networks[1:]:
             if _grid(other) != _grid(self.networks[0]):
                 raise InputError(
@@ -109,6 +114,17 @@ class UncertainDetector:
         return self.card.space
 
     @property
+    def size(self) -> Size:
+        """Height and width of the input."""
+        assert self.card.input.size is not None
+        return self.card.input.size
+
+    @property
+    def path(self) -> Path | None:
+        """Folder of the first network."""
+        return self.files[0].parent if self.files else None
+
+    @property
     def suppression(self) -> Suppression:
         """How double detections are removed."""
         return self.how.suppression
@@ -121,17 +137,18 @@ class UncertainDetector:
     def describe(self) -> list[str]:
         """Sentences on the networks and how they are asked."""
         a, count = self.networks[0].architecture, len(self.networks)
-        size = self.card.input.size or (0, 0)
+        size = self.size
         parts = [f"{self.samples} dropout masks ({a.dropout_where})" if self.samples > 1 else "no dropout"]
         if count > 1:
             parts.append(f"{count} networks")
         if len(self.how.views) > 1:
-            parts.append(f"{len(self.how.views)} views: {', '.join(v.name for v in self.how.views)}")
+            parts.append(f"{len(self.how.views)} views ({'; '.join(v.name for v in self.how.views)})")
         noise = "predicted by the heads" if a.variance else "not predicted"
+        how = "" if self.how.decode == "exact" else f"; decoded by '{self.how.decode}'"
         return [
             f"model: dubio checkpoint, {a.family} on {a.backbone}, input {size[0]} x {size[1]}",
             f"classes: {len(self.space)} of '{self.space.name}', each with its own sigmoid",
-            f"aleatoric variances of boxes: {noise}",
+            f"aleatoric variances of boxes: {noise}{how}",
             f"epistemic uncertainty: {', '.join(parts)}"
             + ("" if self._several else "; none without samples, an ensemble or views"),
             f"suppression: {self.how.suppression.describe()}",
@@ -156,7 +173,13 @@ class UncertainDetector:
         Raises:
             InputError: the network can't be run, or gives values that aren't finite.
         """
-        found = [self._view(images, ids, view) for view in self.how.views]
+        return self.detect_changed(images, ids, lambda found: found)
+
+    def detect_changed(
+        self, images: Sequence[Image], ids: Sequence[str], change: Change
+    ) -> list[DetPrediction]:
+        """Detections, with the candidates of each view changed before suppression; see :meth:`detect`."""
+        found = [self._view(images, ids, view, change) for view in self.how.views]
         if len(found) == 1:
             return found[0]
         limit = self.how.suppression.limit
@@ -167,15 +190,21 @@ class UncertainDetector:
         """Merged candidates of the plain view before suppression, from the suppression's score on."""
         return self._candidates(images, ids, plain)
 
-    def _view(self, images: Sequence[Image], ids: Sequence[str], view: View) -> list[DetPrediction]:
+    def raw(self, image: Image) -> RawHead:
+        """What the networks say of the plain view of an image before decoding, all candidates."""
+        batch, _ = self._prepared([image], self.card.input, self.size)
+        return self._heads(batch, self.size, floor=0.0, most=None)[0]
+
+    def _view(
+        self, images: Sequence[Image], ids: Sequence[str], view: View, change: Change
+    ) -> list[DetPrediction]:
         seen = [np.ascontiguousarray(i[:, ::-1]) if view.flip else i for i in images]
         raw = self._candidates(seen, ids, view)
-        done = [self.how.suppression.apply(p) for p in raw]
+        done = [self.how.suppression.apply(change(p)) for p in raw]
         return [view_back(p, view, i.shape[1]) for p, i in zip(done, images, strict=True)]
 
     def _candidates(self, images: Sequence[Image], ids: Sequence[str], view: View) -> list[DetPrediction]:
-        assert self.card.input.size is not None
-        height, width = (max(1, round(v * view.scale / MULTIPLE)) * MULTIPLE for v in self.card.input.size)
+        height, width = (max(1, round(v * view.scale / MULTIPLE)) * MULTIPLE for v in self.size)
         spec = replace(self.card.input, size=(height, width))
         out: list[DetPrediction] = []
         for start in range(0, len(images), self.how.batch_size):
@@ -186,12 +215,16 @@ class UncertainDetector:
     def _batch(
         self, images: Sequence[Image], ids: Sequence[str], spec: InputSpec, size: Size
     ) -> list[DetPrediction]:
+        batch, places = self._prepared(images, spec, size)
+        heads = self._heads(batch, size, floor=self.how.suppression.score)
+        return [self._decoded(*each) for each in zip(heads, places, ids, strict=True)]
+
+    def _prepared(
+        self, images: Sequence[Image], spec: InputSpec, size: Size
+    ) -> tuple[torch.Tensor, list[Placed]]:
         prepared = [prepare(image, spec, size) for image in images]
         batch = torch.from_numpy(np.stack([p for p, _ in prepared])).to(self._device)
-        found = []
-        for head, (_, placed), name in zip(self._heads(batch, size), prepared, ids, strict=True):
-            found.append(self._decoded(head, placed, name))
-        return found
+        return batch, [placed for _, placed in prepared]
 
     def _decoded(self, head: RawHead, placed: Placed, image_id: str) -> DetPrediction:
         if not all(np.isfinite(x).all() for x in (head.means, head.classes)):
@@ -211,7 +244,9 @@ class UncertainDetector:
             image_id=image_id,
         )
 
-    def _heads(self, batch: torch.Tensor, size: Size) -> list[RawHead]:
+    def _heads(
+        self, batch: torch.Tensor, size: Size, *, floor: float, most: int | None = MOST
+    ) -> list[RawHead]:
         half = self.how.amp and self._device.type == "cuda"
         context: Any = torch.autocast("cuda", dtype=torch.bfloat16) if half else nullcontext()
         reference = torch.from_numpy(self.networks[0].architecture.reference(size)).to(self._device)
@@ -220,7 +255,7 @@ class UncertainDetector:
             with self._lock, torch.inference_mode(), context:
                 raws = [self._sampled(n, k, batch) for k, n in enumerate(self.networks)]
                 joined = _joined(raws)
-                return heads_of(joined, reference, size, floor=self.how.suppression.score)
+                return heads_of(joined, reference, size, floor=floor, most=most)
         except torch.cuda.OutOfMemoryError as error:
             raise InputError("the GPU's memory is too small", remedy="lower --batch-size") from error
 
@@ -231,30 +266,6 @@ class UncertainDetector:
             network.fix_dropout(*asked)
         found: RawDetections = network(batch)
         return found if wanted else found.map(lambda x: x[:, None])
-
-
-def load_detectors(
-    paths: Sequence[Path], how: Detecting | None = None, *, device: str = "auto"
-) -> UncertainDetector:
-    """Open checkpoints of ``dubio train detector``; several are an ensemble.
-
-    Raises:
-        InputError: a file is missing, doesn't fit, or the members don't go together.
-    """
-    pairs = [load_network(p) for p in paths]
-    if not pairs:
-        raise InputError("no detector is given")
-    card = pairs[0][1]
-    for path, (_, other) in zip(paths, pairs, strict=True):
-        if other != card:
-            raise InputError(
-                "has other classes or another input than the first of the ensemble",
-                path=path,
-                remedy="train the members alike",
-            )
-    folders = [p if p.is_dir() else p.parent for p in paths]
-    files = [f / name for f in folders for name in (WEIGHTS, DESCRIPTION)]
-    return UncertainDetector([n for n, _ in pairs], card, how, device=device, files=files)
 
 
 def _ready(network: DetNetwork, device: torch.device) -> DetNetwork:
