@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dubio import InputError
-from dubio.core.boxes import BoxLabels
+from dubio.core.boxes import BoxDataset, BoxLabels, BoxSample
 from dubio.data.boxes import open_boxes
+from dubio.data.boxes.table import space_of
 from dubio.errors.bench.box_planting import BoxPlantOptions, is_truth, plant_box_dataset, plant_box_errors
 from dubio.errors.bench.box_scoring import read_box_list, score_boxes
 from dubio.errors.bench.box_truth import read_box_truth
@@ -257,3 +258,18 @@ def test_images_without_boxes_get_invented_ones():
         replace(data, labels=labels), BoxPlantOptions(rate=0.5, kinds={"spurious": 1})
     )
     assert any(not len(labels[e.image_id]) for e in truth.errors)
+
+
+def test_areas_of_outlines_go_with_boxes_that_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 60, (40, 2))
+    labels = BoxLabels(np.concatenate([low, low + 20], 1), np.zeros(40, int), area=np.full(40, 300.0))
+    data = BoxDataset("d", space_of("d", ["a"]), (BoxSample("i", width=100, height=100),), {"i": labels})
+    options = BoxPlantOptions(rate=0.5, seed=3, kinds={"location": 1, "spurious": 1, "duplicate": 1})
+    faulty, truth = plant_box_errors(data, options)
+    found = faulty.labels["i"]
+    assert len(truth.errors) > 5
+    old = {tuple(b) for b in labels.boxes}
+    same = np.array([tuple(b) in old for b in found.boxes])
+    assert np.isnan(found.area[~same]).all()
+    assert (found.area[same] == 300).sum() >= same.sum() - sum(e.kind == "duplicate" for e in truth.errors)

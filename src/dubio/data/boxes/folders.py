@@ -19,6 +19,7 @@ from dubio.data.tree import Tree
 OF_IMAGES = ("voc", "yolo", "kitti")  # formats of one file per image
 _SUFFIXES = (".json", ".xml", ".csv")
 _MARK = "dubio-export.json"  # beside what 'dubio export' wrote
+_DETECTIONS = "boxes.parquet"  # a run of 'dubio predict'; the images that it lists beside have no labels
 _TAGS = {"annotation": "voc", "annotations": "cvat"}
 _LOOKED_AT = 50  # files of one suffix that may be strange before the first known one
 _ENOUGH = 2  # more files of which the user must name one needn't be found
@@ -83,7 +84,12 @@ def survey(path: Path, layout: str | None = None) -> Survey:
     Args:
         path: the folder.
         layout: name of the format; ``None``: found out.
+
+    Raises:
+        InputError: it holds detections.
     """
+    if (path / _DETECTIONS).is_file():
+        raise InputError("holds detections, not labels", path=path, remedy="name it as --detections")
     files = [f for f in Tree(path).walk() if Path(f).name != _MARK]
     of = {s: [f for f in files if f.lower().endswith(s)] for s in _SUFFIXES}
     if layout in OF_IMAGES:

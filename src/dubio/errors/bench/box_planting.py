@@ -149,10 +149,11 @@ def _image(
     new = rows[g.label[rows] < 0]
     boxes, classes = before.boxes.copy(), before.classes.copy()
     boxes[g.label[kept]], classes[g.label[kept]] = g.box[kept], scene.classes[g.cls[kept]]
+    area = None if before.area is None else np.where((boxes != before.boxes).any(1), np.nan, before.area)
     stay = before.crowd.copy()
     stay[g.label[kept]] = True
     old = np.flatnonzero(stay)
-    changed = replace(before, boxes=boxes, classes=classes).take(old)
+    changed = replace(before, boxes=boxes, classes=classes, area=area).take(old)
     labels = _with_new(changed, g.box[new], scene.classes[g.cls[new]], fresh)
     position = {int(row): int(np.searchsorted(old, g.label[row])) for row in kept}
     position |= {int(row): len(old) + k for k, row in enumerate(new)}
@@ -175,7 +176,7 @@ def _with_new(labels: BoxLabels, boxes: Floats, classes: Any, fresh: _Fresh) -> 
         "crowd": np.append(labels.crowd, np.zeros(n, bool)),
         "difficult": np.append(labels.difficult, np.zeros(n, bool)),
     }
-    for name in ("occlusion", "truncation", "distance"):
+    for name in ("occlusion", "truncation", "distance", "area"):
         known = getattr(labels, name)
         columns[name] = None if known is None else np.append(known, np.full(n, np.nan))
     ids = labels.ids
