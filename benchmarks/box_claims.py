@@ -92,12 +92,13 @@ def planted_errors(found: dict[str, Any]) -> str:
             cells = f"{row['to scores']:.1f} | {row['to both calls']:.1f}" if row else "– | –"
             lines.append(f"| {name} | {seconds:.2f} | {cells} |")
         lines.append("")
+    lines += _counted(found["counted"]) if "counted" in found else []
     kinds = ("all kinds", "missing", "spurious", "wrong_class", "location", "duplicate")
     for name, part in found.get("quality", {}).items():
         errors = ", ".join(map(str, part["errors"]))
         lines += [
             f"**{name}**: {part['images']} images, {part['boxes']} boxes, {errors} planted errors (one "
-            "number per seed); average precision, mean of the seeds.",
+            f"number per seed); average precision, mean of the seeds. {_expected(part)}",
             "",
             "| ranking | " + " | ".join(k.replace("_", " ") for k in kinds) + " |",
             "|" + "---|" * (len(kinds) + 1),
@@ -108,9 +109,32 @@ def planted_errors(found: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _expected(part: dict[str, Any]) -> str:
+    said = part["runs"]["dubio"]["expected errors"]
+    numbers = ", ".join(f"{v:.0f}" for v in said)
+    return f"The audit expects {numbers}; errors that the labels had before count there, too."
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "Expected number of errors in synthetic labels (300 images with 12 boxes each, one seed), of which "
+        "some are wrong:",
+        "",
+        "| planted | errors | expected (90 % interval) | share among the first as many findings |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        number, low, high = row["expected"]
+        share = "–" if row["precision"] is None else f"{row['precision']:.2f}"
+        lines.append(f"| {row['what']} | {row['errors']} | {number:.0f} ({low:.0f} – {high:.0f}) | {share} |")
+    return [*lines, ""]
+
+
 def real_labels(found: dict[str, Any]) -> str:
     """Real label errors of BCCD."""
-    return "\n".join([_quality(found), "", *_first(found), "", _final(found["final_annotation"])])
+    itself = found.get("first_annotation_by_itself")
+    own = [] if itself is None else [*_by_itself(itself), ""]
+    return "\n".join([_quality(found), "", *_first(found), "", *own, _final(found["final_annotation"])])
 
 
 def _quality(found: dict[str, Any]) -> str:
@@ -135,6 +159,17 @@ def _first(found: dict[str, Any]) -> list[str]:
         f"IoU below 0.7 later; the audit expects {expected:.0f} ({low:.0f} – {high:.0f}).",
         "",
         *_rankings(first),
+    ]
+
+
+def _by_itself(found: dict[str, Any]) -> list[str]:
+    expected, low, high = found["expected"]
+    return [
+        f"**First annotation by itself**: {found['images']} images, held-out detections of four networks "
+        f"that were trained on this annotation (AP50 {found['ap50']:.3f}); {found['errors']} red cells were "
+        f"added, removed or moved later; the audit expects {expected:.0f} ({low:.0f} – {high:.0f}).",
+        "",
+        *_rankings(found),
     ]
 
 

@@ -53,8 +53,10 @@ ALL = 10**6
 Seen = Mapping[str, DetPrediction]
 
 
-def synthetic(images: int, boxes: int, classes: int = 10, seed: int = 0) -> tuple[BoxDataset, dict]:
-    """Labels with 9 % errors, and plausible detections."""
+def synthetic(
+    images: int, boxes: int, classes: int = 10, seed: int = 0, *, faulty: bool = True
+) -> tuple[BoxDataset, dict]:
+    """Labels with 9 % errors (or none), and plausible detections."""
     rng = np.random.default_rng(seed)
     labels, seen, samples = {}, {}, []
     for k in range(images):
@@ -69,7 +71,7 @@ def synthetic(images: int, boxes: int, classes: int = 10, seed: int = 0) -> tupl
         said = np.where(rng.random(hit.sum()) < 0.95, cls[hit], rng.integers(0, classes, hit.sum()))
         scores = np.concatenate([rng.beta(8, 0.6, hit.sum()), rng.beta(1.5, 3, 3)])
         seen[name] = DetPrediction(box_seen, scores, np.append(said, false_cls), classes, image_id=name)
-        fate = rng.random(boxes)
+        fate = rng.random(boxes) if faulty else np.full(boxes, 0.5)
         given, given_cls = box.copy(), cls.copy()
         given_cls[fate < 0.03] = (given_cls[fate < 0.03] + 1) % classes
         moved = (fate >= 0.03) & (fate < 0.06)
@@ -101,6 +103,29 @@ def timed(job: Callable[[], Any], repeats: int) -> float:
         job()
         found.append(cpu() - start)
     return statistics.median(found)
+
+
+def counted() -> list[dict[str, Any]]:
+    """How the expected number of errors fares where all errors are known."""
+    rows = []
+    clean, seen = synthetic(300, 12, 3, faulty=False)
+    for what, kind, rate in (
+        ("nothing", "drop", 0.0),
+        ("5 % of the boxes missing", "drop", 0.05),
+        ("25 % of the boxes missing", "drop", 0.25),
+        ("6 % of the boxes in a bad place", "location", 0.06),
+        ("5 % of the boxes of a wrong class", "swap", 0.05),
+    ):
+        options = BoxPlantOptions(rate=rate or 0.01, seed=1, kinds={kind: 1})
+        faulty, truth = plant_box_errors(clean, options)
+        data, errors = (faulty, len(truth.errors)) if rate else (clean, 0)
+        audit = audit_boxes(data, seen, BoxAuditOptions(max_findings=ALL))
+        score = score_boxes(audit.findings, truth, draws=0).at_errors
+        precision = score.precision.value if errors and score is not None else None
+        rows.append(
+            {"what": what, "errors": errors, "expected": audit.found.expected(), "precision": precision}
+        )
+    return rows
 
 
 def for_cleanlab(data: BoxDataset, seen: Seen) -> tuple[list, list]:
@@ -241,6 +266,8 @@ def main() -> None:
         if not options.skip_speed:
             result["speed"] = speed(options.images, options.boxes, options.repeats)
             print(json.dumps(result["speed"], indent=1), flush=True)
+        result["counted"] = counted()
+        print(json.dumps(result["counted"], indent=1), flush=True)
         for text in options.detections:
             name, _, file = text.partition("=")
             data = open_set(name, options.shared)

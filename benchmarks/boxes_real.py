@@ -110,6 +110,20 @@ def rankings(first: BoxDataset, seen: Mapping[str, DetPrediction], truth: BoxTru
     return {"errors": len(truth.errors), "expected": expected, "rankings": rows}
 
 
+def cross_fitted(root: Path, detections: Path, changes: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The first annotation, in its one class, by detectors that know no other labels."""
+    first = dubio.open_boxes(root / "Annotations_v1_cosmicad", "voc", root / "JPEGImages")
+    seen = dubio.open_detections(first, detections).predictions
+    first = only(first, set(seen))
+    known = {
+        name: [c for c in rows if (c.get("new") or c.get("old"))[0] in first.space.names]
+        for name, rows in changes.items()
+    }
+    held_out = average_precision(first, seen)
+    ap = {"ap": held_out.ap, "ap50": held_out.ap50}
+    return {"images": len(first), **ap, **rankings(first, seen, changed(first, known))}
+
+
 def final_labels(
     final: BoxDataset, seen: Mapping[str, DetPrediction], issues: dict[str, Any], top: Path | None
 ) -> dict[str, Any]:
@@ -142,6 +156,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--detections", type=Path, required=True)
     parser.add_argument("--held-out", type=Path, help="JSON list of image ids; default: all with detections.")
+    parser.add_argument(
+        "--of-first", type=Path,
+        help="Held-out detections of detectors that were trained on the first annotation itself.",
+    )  # fmt: skip
     parser.add_argument("--top", type=Path, help="Run folder for the audit of the final labels.")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -170,6 +188,8 @@ def main() -> None:
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {n: metadata.version(n) for n in packages},
     }
+    if options.of_first is not None:
+        result["first_annotation_by_itself"] = cross_fitted(root, options.of_first, changes)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["first_annotation"], indent=1))
 

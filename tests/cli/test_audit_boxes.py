@@ -307,3 +307,18 @@ def test_meta_classification_finds_missing_objects(pets: Pets, tmp_path: Path) -
     assert result.exit_code == 0, result.output
     kinds = {row["kind"] for row in pq.read_table(tmp_path / "run" / "findings.parquet").to_pylist()}
     assert kinds <= {"missing"}
+
+
+def test_defect_a_stopped_audit_of_boxes_does_not_say_that_it_goes_on(
+    pets: Pets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dubio.jobs.audit_boxes as job
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "audit_boxes", stopped)
+    result = call(*options(pets, tmp_path / "run"))
+    assert result.exit_code == 130
+    assert "nothing of this audit is kept" in result.output
+    assert "left off" not in result.output

@@ -260,3 +260,12 @@ def test_page_without_findings_or_boxes(visit: Open, fake: Any, tmp_path: Path) 
     page = visit(nothing)
     assert "nothing to review" in page.locator("#cards").inner_text()
     assert "Boxes confirmed" in page.locator("#figures").inner_text()
+
+
+def test_boxes_far_from_a_tile_are_not_drawn_one_by_one():
+    view = View.of((100, 100, 200, 200), (400, 400))
+    boxes = np.array(
+        [[0.0, 0, 50, 50], [90, 90, 110, 110], [0, 0, 900, 900], [205, 100, 300, 200], [120, 10, 130, 96]]
+    )
+    assert view.near(boxes).tolist() == [False, True, True, False, False]
+    assert view.near(np.zeros((0, 4))).shape == (0,)

@@ -351,7 +351,7 @@ def test_whole_images_are_shown_and_lead_to_their_findings(visit: Open, tmp_path
     rows = [
         {
             "image_id": f"scene_{n:04d}", "score": 0.99 - n / 10, "fault": 0.9 if n == 0 else 0.01,
-            "fault_kind": "mirrored", "findings": 3, "reason": f"Reason <b>{n}</b>.",
+            "fault_kind": "mirrored", "expected_errors": 1.25, "findings": 3, "reason": f"Reason <b>{n}</b>.",
             "picture": picture if n < 6 else None,
         }
         for n in range(8)
@@ -362,6 +362,10 @@ def test_whole_images_are_shown_and_lead_to_their_findings(visit: Open, tmp_path
     assert page.locator(".image-row").count() == 4
     assert page.locator(".image-row.fault").count() == 1
     assert "Reason <b>0</b>." in words(page, ".image-row.fault")
+    # the figures of the command line, under their names
+    assert "fault probability 0.90" in " ".join(words(page, ".image-row.fault .score").split())
+    assert "regions expected 1.3" in " ".join(words(page, ".image-row:not(.fault) .score >> nth=0").split())
+    assert "suspicion" not in words(page, "#images-body")
     page.click("#more-images")
     assert page.locator(".image-row").count() == 6
     page.locator(".image-row button").nth(1).click()

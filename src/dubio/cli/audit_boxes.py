@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from dubio.cli.boxopts import BOXES, DETECTIONS, open_labelled, open_seen, waiting
 from dubio.cli.console import Screen
 from dubio.core.errors import InputError
@@ -25,6 +27,15 @@ MASK_NAMES = (
 
 def audit_detection(options: dict[str, Any]) -> BoxAuditResult:
     """Audit what the options name."""
+    try:
+        return _audit(options)
+    except KeyboardInterrupt:
+        # unlike the commands that work image by image, this one has nothing to take up
+        click.echo("\ndubio: stopped; nothing of this audit is kept, the same command starts anew", err=True)
+        raise SystemExit(130) from None
+
+
+def _audit(options: dict[str, Any]) -> BoxAuditResult:
     screen = Screen(as_json=options["as_json"])
     dataset = open_labelled(options)
     names = ", ".join(dataset.space.names[:12]) + (" …" if len(dataset.space) > 12 else "")

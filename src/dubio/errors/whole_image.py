@@ -67,6 +67,13 @@ class WholeImage:
     shift: tuple[int, int]
     specks: tuple[int, int]
 
+    def shown(self) -> npt.NDArray[np.bool_] | None:
+        """``(1 + n, faults)``: whether the measures of the label, and of each copy, can show each fault.
+
+        ``None`` for masks: all their faults are judged together.
+        """
+        return None
+
 
 def measure_whole(
     view: View, label: IndexMap, image_id: str, *, min_size: int, seed: int, speck: int, faults: bool = True

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ImageDraw, ImageFont
 
 from dubio.errors.findings import Box
@@ -58,6 +59,12 @@ class View:
         inside = np.clip(np.nan_to_num(corners), -_BEYOND, np.array(self.size * 2) + _BEYOND)
         x0, y0, x1, y1 = (int(v) for v in np.round(inside))
         return x0, y0, x1, y1
+
+    def near(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """``(N,)`` boxes of which something may be seen: of thousands, a tile shows a few."""
+        corners = (boxes - [self.x0, self.y0] * 2) * self.scale
+        far = (corners[:, 2:] < -_BEYOND).any(1) | (corners[:, :2] > np.array(self.size) + _BEYOND).any(1)
+        return np.asarray(~far)
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _draw_all(pen: Pen, space: LabelSpace, record: Record, own: int) -> None:
         return
     seen = isinstance(record, DetPrediction)
     kept = record.scores >= _SHOWN_SCORE if isinstance(record, DetPrediction) else np.ones(len(record), bool)
-    for k in np.flatnonzero(kept).tolist():
+    for k in np.flatnonzero(kept & pen.view.near(record.boxes)).tolist():
         if k != own:
             color = light(space.palette[int(record.classes[k])].tolist())
             pen.frame(_box(record.boxes[k]), color, 2, dash=5 if seen else 0)

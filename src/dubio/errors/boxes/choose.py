@@ -61,11 +61,15 @@ def choose_boxes(
         if kinds is not None and case.kind not in kinds:
             continue
         others = taken.setdefault(int(found.image[i]), [])
-        if any(paired_iou(case.box[None], other[None])[0] >= _SAME for other in others):
+        if others and (_iou_with(case.box, np.array(others)) >= _SAME).any():
             continue
         others.append(case.box)
         chosen.append(_write_up(len(chosen) + 1, work, case, space, found, int(i)))
     return chosen
+
+
+def _iou_with(box: Floats, others: Floats) -> Floats:
+    return paired_iou(np.broadcast_to(box, others.shape), others)
 
 
 def case_of(work: BoxWork, candidate: int, kind: BoxKind) -> Case:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from dubio.errors.boxes.near import index_of, near
+
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True}
 # Detections that overlap so much show one object, whatever their classes say.
 OBJECT_IOU = 0.6
@@ -46,11 +48,13 @@ def covered(box: Any, start: Any, other: Any, other_start: Any) -> Any:
     """Largest share of each box that one other box of its image covers, ``(n,)``."""
     out = np.zeros(len(box))
     for image in range(len(start) - 1):
+        index = index_of(other, other_start[image], other_start[image + 1])
         for i in range(start[image], start[image + 1]):
             own = area(box[i])
             if own <= 0:
                 continue
-            for j in range(other_start[image], other_start[image + 1]):
+            rows, count = near(index, other, box[i], i)
+            for j in rows[:count]:
                 out[i] = max(out[i], shared(box[i], other[j]) / own)
     return out
 
@@ -61,9 +65,11 @@ def true_positives(box: Any, cls: Any, start: Any, given: Any, given_cls: Any, g
     out = np.zeros(len(box), np.bool_)
     taken = np.zeros(len(given), np.bool_)
     for image in range(len(start) - 1):
+        index = index_of(given, given_start[image], given_start[image + 1])
         for j in range(start[image], start[image + 1]):
             best, at = RIGHT_IOU, -1
-            for i in range(given_start[image], given_start[image + 1]):
+            rows, count = near(index, given, box[j], j)
+            for i in rows[:count]:
                 if given_cls[i] != cls[j] or taken[i]:
                     continue
                 overlap = iou(box[j], given[i])
@@ -80,8 +86,12 @@ def objects(box: Any, start: Any) -> Any:
     """The strongest detection of the object that each detection shows, ``(n,)``; mostly itself."""
     head = np.arange(len(box))
     for image in range(len(start) - 1):
+        index = index_of(box, start[image], start[image + 1])
         for j in range(start[image], start[image + 1]):
-            for k in range(start[image], j):
+            rows, count = near(index, box, box[j], j)
+            for k in rows[:count]:
+                if k >= j:
+                    break
                 if head[k] == k and iou(box[j], box[k]) >= OBJECT_IOU:
                     head[j] = k
                     break
@@ -141,6 +151,8 @@ def neighbour(box: Any, cls: Any, start: Any, rows: Any, taken: Any) -> Any:
 
 # Shifts of all boxes are searched on a grid of this many steps each way, up to this share of the side.
 _STEPS, _REACH = 20, 0.2
+# Of more boxes in an image, so many decide on its shift, evenly taken.
+_VOTERS = 400
 # Sides of a box and of what it is shifted onto differ by at most this factor.
 _ALIKE = 1.35
 
@@ -161,7 +173,8 @@ def best_shift(box: Any, start: Any, seen: Any, conf: Any, seen_start: Any, size
             continue
         votes[:] = 0
         step = _REACH * min(size[image, 0], size[image, 1]) / _STEPS
-        for i in range(start[image], start[image + 1]):
+        every = max(1, n // _VOTERS)
+        for i in range(start[image], start[image + 1], every):
             _vote(box[i], seen, conf, seen_start[image], seen_start[image + 1], step, votes)
         best, at = _peak(votes, _STEPS, _STEPS), (_STEPS, _STEPS)
         rest = best
@@ -171,17 +184,72 @@ def best_shift(box: Any, start: Any, seen: Any, conf: Any, seen_start: Any, size
                     value = _peak(votes, y, x)
                     if value > best + 1e-9:
                         best, at = value, (y, x)
-        gain[image] = (best - rest) / n
+        gain[image] = (best - rest) / ((n + every - 1) // every)
         shift[image, 0], shift[image, 1] = (at[1] - _STEPS) * step, (at[0] - _STEPS) * step
     return gain, shift
+
+
+def shift_step(size: Any) -> Any:
+    """Step of the grid on which shifts of each image are searched, ``(images,)`` pixels."""
+    return _REACH * size.min(1) / _STEPS
+
+
+@njit(**_OPTIONS)
+def agreeing(
+    box: Any,
+    start: Any,
+    seen: Any,
+    conf: Any,
+    seen_start: Any,
+    shift: Any,
+    usual: Any,
+    slack: Any,
+    sure: float,
+) -> Any:
+    """Boxes that a shift of all brings onto a detection, and boxes that have theirs where they are.
+
+    A detection is a box's if it is of its size and its middle is off by the usual offset at most: of the
+    side, ``usual (2,)``, and ``slack (images,)`` pixels more. Boxes that the shift moves by less than that
+    count for neither. Of many boxes, those are asked that decided on the shift.
+
+    Returns:
+        ``(images, 2)`` numbers of boxes; the detection's confidence is at least ``sure``.
+    """
+    out = np.zeros((len(start) - 1, 2))
+    for image in range(len(start) - 1):
+        x, y = shift[image, 0], shift[image, 1]
+        every = max(1, (start[image + 1] - start[image]) // _VOTERS)
+        for i in range(start[image], start[image + 1], every):
+            w, h = box[i, 2] - box[i, 0], box[i, 3] - box[i, 1]
+            wide, high = usual[0] * w + slack[image], usual[1] * h + slack[image]
+            if abs(x) <= wide and abs(y) <= high:
+                continue
+            there, here = 0.0, 0.0
+            for j in range(seen_start[image], seen_start[image + 1]):
+                if conf[j] < sure or not _alike(w, h, seen[j]):
+                    continue
+                dx = (seen[j, 0] + seen[j, 2] - box[i, 0] - box[i, 2]) / 2
+                dy = (seen[j, 1] + seen[j, 3] - box[i, 1] - box[i, 3]) / 2
+                if abs(dx) <= wide and abs(dy) <= high:
+                    here = max(here, conf[j])
+                if abs(dx - x) <= wide and abs(dy - y) <= high:
+                    there = max(there, conf[j])
+            out[image, 0] += there > here
+            out[image, 1] += here > 0 and here >= there
+    return out
+
+
+@njit(**_OPTIONS)
+def _alike(w: float, h: float, seen: Any) -> bool:
+    sw, sh = seen[2] - seen[0], seen[3] - seen[1]
+    return bool(max(w, sw) <= _ALIKE * min(w, sw) and max(h, sh) <= _ALIKE * min(h, sh))
 
 
 @njit(**_OPTIONS)
 def _vote(box: Any, seen: Any, conf: Any, first: int, last: int, step: float, votes: Any) -> None:
     w, h = box[2] - box[0], box[3] - box[1]
     for j in range(first, last):
-        sw, sh = seen[j, 2] - seen[j, 0], seen[j, 3] - seen[j, 1]
-        if max(w, sw) > _ALIKE * min(w, sw) or max(h, sh) > _ALIKE * min(h, sh):
+        if not _alike(w, h, seen[j]):
             continue
         x = round((seen[j, 0] + seen[j, 2] - box[0] - box[2]) / 2 / step)
         y = round((seen[j, 1] + seen[j, 3] - box[1] - box[3]) / 2 / step)

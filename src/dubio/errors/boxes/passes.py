@@ -1,5 +1,5 @@
 # mypy: disable-error-code="untyped-decorator"
-"""Compiled passes that measure every box against the others of its image.
+"""Compiled passes that measure every box against those of its image that it touches.
 
 Each fills the columns that its constant names. Overlap is intersection over union; *support* is confidence
 times overlap; *cover* is the share of one box that lies in the other.
@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from dubio.errors.boxes.kernels import area, iou, shared
+from dubio.errors.boxes.near import index_of, near
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True}
 # Less overlap is next to none.
@@ -54,10 +55,12 @@ def support(
 ) -> None:  # fmt: skip
     """Columns :data:`SUPPORT`; ``partner (n, 3)``: best detection of the class, of any, of another."""
     for image in range(len(start) - 1):
+        index = index_of(seen, seen_start[image], seen_start[image + 1])
         for i in range(start[image], start[image + 1]):
             row, best = out[i], np.zeros(3)
             partner[i] = -1
-            for j in range(seen_start[image], seen_start[image + 1]):
+            rows, count = near(index, seen, box[i], i)
+            for j in rows[:count]:
                 inter = shared(box[i], seen[j])
                 if inter <= 0:
                     continue
@@ -94,10 +97,12 @@ def _same(row: Any, overlap: float, conf: float, of_mine: float, of_theirs: floa
 def twins(box: Any, cls: Any, start: Any, out: Any, twin: Any) -> None:
     """Columns :data:`TWINS`; ``twin (n,)``: the box of the class that overlaps most, -1: none."""
     for image in range(len(start) - 1):
+        index = index_of(box, start[image], start[image + 1])
         for i in range(start[image], start[image + 1]):
             row = out[i]
             twin[i] = -1
-            for j in range(start[image], start[image + 1]):
+            rows, count = near(index, box, box[i], i)
+            for j in rows[:count]:
                 if i == j:
                     continue
                 # two boxes without area in one place are twins all the same
@@ -123,10 +128,12 @@ def met(
 ) -> None:
     """Columns :data:`MET`; ``partner (n, 2)``: the label that overlaps most, of any and of its class."""
     for image in range(len(start) - 1):
+        index = index_of(given, given_start[image], given_start[image + 1])
         for j in range(start[image], start[image + 1]):
             row = out[j]
             partner[j] = -1
-            for i in range(given_start[image], given_start[image + 1]):
+            rows, count = near(index, given, box[j], j)
+            for i in rows[:count]:
                 inter = shared(box[j], given[i])
                 if inter <= 0:
                     continue
@@ -147,11 +154,13 @@ def met(
 def crowd(box: Any, cls: Any, conf: Any, head: Any, start: Any, out: Any) -> None:
     """Columns :data:`CROWD` of the heads; other rows stay 0."""
     for image in range(len(start) - 1):
+        index = index_of(box, start[image], start[image + 1])
         for j in range(start[image], start[image + 1]):
             if head[j] != j:
                 continue
             row = out[j]
-            for k in range(start[image], start[image + 1]):
+            rows, count = near(index, box, box[j], j)
+            for k in rows[:count]:
                 if k == j or head[k] != k:
                     continue
                 inter = shared(box[j], box[k])

@@ -6,20 +6,29 @@ of the image as a whole (:mod:`dubio.errors.image_scores`).
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from dataclasses import dataclass
 
 import numpy as np
 
 from dubio.errors.boxes import kernels, passes
-from dubio.errors.boxes.draws import Keys, between, image_keys, row_keys, uniform
+from dubio.errors.boxes.draws import image_keys, uniform
 from dubio.errors.boxes.kernels import RIGHT_IOU
-from dubio.errors.boxes.moves import clipped
 from dubio.errors.boxes.relations import Relations, heads
-from dubio.errors.boxes.scene import Flags, Floats, Given, Ints, Scene, summed
+from dubio.errors.boxes.scene import Flags, Floats, Ints, Scene, summed
+from dubio.errors.boxes.whole_faults import FAULTS, mirrored, plant_fault
+from dubio.errors.image_faults import MIN_IMAGES
 from dubio.errors.whole_image import WholeImage
 
-FaultKind = Literal["unlabelled", "class_unlabelled", "shifted", "mirrored", "renamed"]
-FAULTS: tuple[FaultKind, ...] = get_args(FaultKind)
+__all__ = [
+    "FAULTS",
+    "FEATURES",
+    "LOOKS",
+    "WholeBoxes",
+    "measure",
+    "measure_whole",
+    "plant_fault",
+    "usual_offset",
+]
 LOOKS = {
     "unlabelled": "most objects look unlabelled",
     "class_unlabelled": "the objects of one class look unlabelled",
@@ -39,21 +48,68 @@ FEATURES = (
     "class_mass",  # log of 1 + unlabelled confidence of that class
     "shift_gain",  # support that a shift of all boxes would win, per box
     "shift_size",  # length of that shift / side
+    "shift_agree",  # boxes that the shift brings onto an object seen, and that have none where they are
+    "shift_stay",  # boxes that have an object where they are
     "mirror_gain",  # support that mirroring would win
+    "mirror_agree",  # boxes that mirroring brings onto an object, and that have none where they are
+    "mirror_stay",  # boxes that have an object where they are
     "rename_gain",  # support that is lost to classes
+    "rename_mass",  # confidence in another class, of the boxes where it is higher, added up
+    "surprise",  # objects seen without a label beyond those that confidence allows for, in deviations
+    "class_surprise",  # … of the class where it is largest
     "log_given",
     "log_seen",
 )
-# Share of the boxes that unlabelled copies lose, and of the side by which shifted ones move.
-_LOST, _MOVED = (0.4, 1.0), (0.03, 0.15)
 # Boxes with less than this many pixels across are slips of the hand.
 _SLIP = 1.5
+# A box is brought onto an object by a move if one of this confidence is there, or this support; and where a
+# detector's middle is usually off by so much, this factor of it is still the same place.
+_SURE, _SUPPORTED, _OFFSETS = 0.2, 0.15, 3.0
+# Boxes that must agree in how they were moved, and confidence that must add up where objects or names differ.
+_AGREE, _OBJECTS = 4, 2.0
 # Faults are planted into this many images at most; more teach nothing new.
 _MOST = 2000
+# Fewer images than this get several copies of a kind, so many at most: what differs is chance.
+_FEW, _ROUNDS = 400, 6
+# … where that is not many boxes.
+_BOXES = 50_000
 
 
-def measure(scene: Scene, found: Relations) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class WholeBoxes(WholeImage):
+    """Measures of all labels of an image, and of faulty copies."""
+
+    def shown(self) -> Flags:
+        """``(1 + n, faults)``: whether the measures of the labels, and of each copy, can show each fault.
+
+        Two boxes that a weak detector sees elsewhere are no evidence that all were shifted.
+        """
+        x = np.concatenate([self.x[None], self.faulty])
+
+        def column(name: str) -> Floats:
+            return np.asarray(x[:, FEATURES.index(name)])
+
+        moved = {
+            kind: (column(f"{kind}_agree") >= _AGREE) & (column(f"{kind}_agree") > column(f"{kind}_stay"))
+            for kind in ("shift", "mirror")
+        }
+        flags = {
+            "unlabelled": np.expm1(column("mass")) >= _OBJECTS,
+            "class_unlabelled": np.expm1(column("class_mass")) >= _OBJECTS,
+            "shifted": moved["shift"],
+            "mirrored": moved["mirror"],
+            "renamed": column("rename_mass") >= _OBJECTS,
+        }
+        return np.column_stack([flags[kind] for kind in FAULTS])
+
+
+def measure(scene: Scene, found: Relations, usual: Floats) -> tuple[Floats, Floats]:
     """Measures of all images.
+
+    Args:
+        scene: labels and detections.
+        found: their relations.
+        usual: what :func:`usual_offset` says of the labels as given.
 
     Returns:
         ``(images, len(FEATURES))``, NaN where there are no boxes or nothing is seen; and the best shift
@@ -71,15 +127,20 @@ def measure(scene: Scene, found: Relations) -> tuple[Floats, Floats]:
     free = found.met["met_any"][head] < RIGHT_IOU
     mass = summed(s.image[head], s.conf[head], n)
     lost = summed(s.image[head], s.conf[head] * free, n)
-    worst, worst_mass = _worst_class(scene, head, free)
+    worst, worst_mass, class_surprise = _worst_class(scene, head, free)
     gain, shift = kernels.best_shift(g.box, g.start, s.box, s.conf, s.start, scene.size)
+    step = kernels.shift_step(scene.size)
+    agree = kernels.agreeing(g.box, g.start, s.box, s.conf, s.start, shift, usual, step, _SURE)
+    turned = _mirrored_support(scene)
     rest = mean(any_)
     doubt = 1 - mean(same)
+    other = found.support["conf_other_50"]
+    swapped = other > found.support["conf_same_50"]
     columns = {
         "disagree": (np.nan_to_num(doubt) * count + lost) / np.maximum(count + lost, 1e-6),
         "doubt": doubt,
         "denied": mean(found.support["iou_any"] < passes.NEAR),
-        "swapped": mean(found.support["conf_other_50"] > found.support["conf_same_50"]),
+        "swapped": mean(swapped),
         "unlabelled": np.divide(lost, mass, out=np.full(n, np.nan), where=mass > 0.1),
         "mass": np.log1p(lost),
         "fewer": np.log((mass + 1) / (count + 1)),
@@ -87,32 +148,57 @@ def measure(scene: Scene, found: Relations) -> tuple[Floats, Floats]:
         "class_mass": np.log1p(worst_mass),
         "shift_gain": gain,
         "shift_size": np.hypot(*shift.T) / scene.size.min(1),
-        "mirror_gain": mean(_mirrored_support(scene)) - rest,
+        "shift_agree": agree[:, 0],
+        "shift_stay": agree[:, 1],
+        "mirror_gain": mean(turned) - rest,
+        "mirror_agree": summed(g.image, (turned >= _SUPPORTED) & (turned > any_), n),
+        "mirror_stay": summed(g.image, (any_ >= _SUPPORTED) & (any_ >= turned), n),
         "rename_gain": rest - mean(same),
+        "rename_mass": summed(g.image, other * swapped, n),
+        "surprise": _surprise(s.image[head], s.conf[head], free, n),
+        "class_surprise": class_surprise,
         "log_given": np.log1p(count),
         "log_seen": np.log1p(mass),
     }
     return np.column_stack([columns[name] for name in FEATURES]), shift
 
 
-def _worst_class(scene: Scene, head: Ints, free: Flags) -> tuple[Floats, Floats]:
+def _worst_class(scene: Scene, head: Ints, free: Flags) -> tuple[Floats, Floats, Floats]:
+    """Of the class where it is largest: unlabelled share, unlabelled confidence, and surprise at it."""
     s, n, c = scene.seen, scene.n_images, len(scene.classes)
     cell, back = np.unique(s.image[head] * c + s.cls[head], return_inverse=True)
     mass = np.bincount(back, weights=s.conf[head], minlength=len(cell))
     lost = np.bincount(back, weights=s.conf[head] * free, minlength=len(cell))
-    worst, worst_mass = np.zeros(n), np.zeros(n)
+    worst, worst_mass, surprise = np.zeros(n), np.zeros(n), np.zeros(n)
     np.maximum.at(worst, cell // c, lost / (mass + 1))
     np.maximum.at(worst_mass, cell // c, lost)
-    return worst, worst_mass
+    np.maximum.at(surprise, cell // c, _surprise(back, s.conf[head], free, len(cell)))
+    return worst, worst_mass, surprise
+
+
+def _surprise(group: Ints, conf: Floats, free: Flags, n: int) -> Floats:
+    """How many more objects are unlabelled than confidences say, in deviations (one object's more)."""
+    more = summed(group, conf - ~free, n)
+    return np.asarray(more / np.sqrt(summed(group, conf * (1 - conf), n) + 1))
+
+
+def usual_offset(scene: Scene, found: Relations) -> Floats:
+    """``(2,)`` how far, in sides, what the model sees of a box may lie from it; most lie nearer."""
+    own, best = scene.given.box, found.partner[:, 1]
+    near = np.flatnonzero((found.support["iou_any"] >= RIGHT_IOU) & (best >= 0))
+    side = own[near, 2:] - own[near, :2]
+    theirs = scene.seen.box[best[near]]
+    off = np.abs(theirs[:, :2] + theirs[:, 2:] - own[near, :2] - own[near, 2:]) / 2 / side
+    return np.asarray(_OFFSETS * np.median(off, 0)) if len(near) else np.zeros(2)
 
 
 def _mirrored_support(scene: Scene) -> Floats:
-    mirrored = scene.with_given(_mirror(scene, scene.given))
-    return Relations.of(mirrored).support["support_any"]
+    turned = scene.with_given(mirrored(scene, scene.given))
+    return Relations.of(turned).support["support_any"]
 
 
-def measure_whole(scene: Scene, found: Relations, *, seed: int, faults: bool = True) -> list[WholeImage]:
-    """Measures of all images and of faulty copies of their labels, one of each kind where there is room.
+def measure_whole(scene: Scene, found: Relations, *, seed: int, faults: bool = True) -> list[WholeBoxes]:
+    """Measures of all images and of faulty copies of their labels, of each kind where there is room.
 
     Args:
         scene: labels and detections.
@@ -120,18 +206,9 @@ def measure_whole(scene: Scene, found: Relations, *, seed: int, faults: bool = T
         seed: seed.
         faults: plant faults at all.
     """
-    x, shift = measure(scene, found)
-    keys = image_keys(seed, scene.image_id, "whole image")
-    chosen = uniform(keys, 0) < _MOST / max(scene.n_images, 1)
-    copies: list[tuple[Ints, Floats]] = []
-    for kind in FAULTS if faults else ():
-        given, fit = plant_fault(kind, scene, keys)
-        faulty = scene.with_given(given)
-        rows = np.flatnonzero(fit & chosen)
-        copies.append((rows, measure(faulty, Relations.of(faulty))[0][rows]))
-    owner = np.concatenate([rows for rows, _ in copies]) if copies else np.zeros(0, np.int64)
-    kinds = np.repeat(np.arange(len(copies)), [len(rows) for rows, _ in copies])
-    faulty_x = np.concatenate([v for _, v in copies]) if copies else np.zeros((0, len(FEATURES)))
+    usual = usual_offset(scene, found)
+    x, shift = measure(scene, found, usual)
+    owner, kinds, faulty_x = _copies(scene, usual, seed) if faults else _NO_COPIES
     order = np.argsort(owner, kind="stable")
     ends = np.searchsorted(owner[order], np.arange(scene.n_images + 1))
     number_of, pixels = _slips(scene)
@@ -140,8 +217,32 @@ def measure_whole(scene: Scene, found: Relations, *, seed: int, faults: bool = T
         mine = order[ends[i] : ends[i + 1]]
         moved = (round(float(shift[i, 1])), round(float(shift[i, 0])))
         slips = (int(number_of[i]), int(pixels[i]))
-        out.append(WholeImage(x[i], faulty_x[mine], kinds[mine], moved, slips))
+        out.append(WholeBoxes(x[i], faulty_x[mine], kinds[mine], moved, slips))
     return out
+
+
+_NO_COPIES = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES)))
+
+
+def _copies(scene: Scene, usual: Floats, seed: int) -> tuple[Ints, Ints, Floats]:
+    """Image, kind and measures of the faulty copies; of few images there are several of each kind."""
+    if scene.n_images < MIN_IMAGES:
+        return _NO_COPIES  # nothing is learned from them
+    rounds = min(-(-_FEW // scene.n_images), _ROUNDS, max(_BOXES // max(len(scene.given), 1), 1))
+    parts: list[tuple[Ints, Ints, Floats]] = [_NO_COPIES]
+    for again in range(rounds):
+        keys = image_keys(seed, scene.image_id, "whole image" + (f" {again}" if again else ""))
+        chosen = uniform(keys, 0) < _MOST / max(scene.n_images, 1)
+        for number, kind in enumerate(FAULTS):
+            if kind == "mirrored" and again:
+                continue  # there is one mirrored copy only
+            given, fit = plant_fault(kind, scene, keys)
+            faulty = scene.with_given(given)
+            rows = np.flatnonzero(fit & chosen)
+            x = measure(faulty, Relations.of(faulty), usual)[0][rows]
+            parts.append((rows, np.full(len(rows), number), x))
+    owner, kinds, x = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return owner, kinds, x
 
 
 def _slips(scene: Scene) -> tuple[Ints, Ints]:
@@ -155,52 +256,3 @@ def _slips(scene: Scene) -> tuple[Ints, Ints]:
         np.bincount(g.image[small], minlength=n),
         summed(g.image[small], pixels[small], n).astype(np.int64),
     )
-
-
-def plant_fault(kind: FaultKind, scene: Scene, keys: Keys) -> tuple[Given, Flags]:
-    """Labels with a fault in every image, and the images ``(n,)`` where there is room for it."""
-    g = scene.given
-    count = np.diff(g.start)
-    mine = row_keys(keys[g.image], np.arange(len(g)) - g.start[g.image])
-    # what concerns one class concerns that of one of the boxes
-    pick = np.minimum(g.start[:-1] + (uniform(keys, 5) * count).astype(np.int64), max(len(g) - 1, 0))
-    chosen = (g.cls == g.cls[pick][g.image]) if len(g) else np.zeros(0, bool)
-    of_class = np.bincount(g.image[chosen], minlength=scene.n_images)
-    if kind == "unlabelled":
-        gone = uniform(mine, 1) < between(keys, 2, *_LOST)[g.image]
-        return g.take(np.flatnonzero(~gone)), (count >= 3) & (_lost(g, gone) >= 2)
-    if kind == "class_unlabelled":
-        return g.take(np.flatnonzero(~chosen)), (of_class >= 2) & (of_class < count)
-    if kind == "shifted":
-        angle = 2 * np.pi * uniform(keys, 3)
-        length = between(keys, 4, *_MOVED) * scene.size.min(1)
-        step = (np.column_stack([np.cos(angle), np.sin(angle)]) * length[:, None])[g.image]
-        moved = clipped(g.box + np.concatenate([step, step], 1), scene.size[g.image])
-        return g.changed(box=moved), count >= 2
-    if kind == "mirrored":
-        return _mirror(scene, g), count >= 2
-    return _renamed(scene, keys, chosen), (of_class >= 2) & (len(scene.classes) > 1)
-
-
-def _lost(given: Given, gone: Flags) -> Ints:
-    return np.bincount(given.image[gone], minlength=len(given.start) - 1)
-
-
-def _mirror(scene: Scene, given: Given) -> Given:
-    width = scene.size[given.image, 1]
-    box = given.box.copy()
-    box[:, 0], box[:, 2] = width - given.box[:, 2], width - given.box[:, 0]
-    return given.changed(box=box)
-
-
-def _renamed(scene: Scene, keys: Keys, chosen: Flags) -> Given:
-    """A class takes the name of another; both ways where the image has both."""
-    g, c = scene.given, len(scene.classes)
-    if c < 2 or not len(g):
-        return g
-    first = np.zeros(scene.n_images, np.int64)
-    first[g.image[chosen]] = g.cls[chosen]
-    other = np.minimum((uniform(keys, 6) * (c - 1)).astype(np.int64), c - 2)
-    other += other >= first
-    cls = np.where(chosen, other[g.image], np.where(g.cls == other[g.image], first[g.image], g.cls))
-    return g.changed(cls=cls)

@@ -22,8 +22,10 @@ def pairwise_iou(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
     [[0.333, 1.0, 0.0]]
     """
     first, second, inter = _overlap(a, b)
-    union = box_areas(first)[:, None] + box_areas(second)[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    union = box_areas(first)[:, None] + box_areas(second)[None, :]
+    union -= inter
+    # in place, as these are large; what shares an area has a union
+    return np.divide(inter, union, out=inter, where=union > 0)
 
 
 def pairwise_cover(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
@@ -65,10 +67,13 @@ def _boxes(values: npt.ArrayLike) -> Floats:
 
 def _overlap(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
     first, second = _boxes(a), _boxes(b)
-    wide = np.minimum(first[:, None, 2], second[None, :, 2]) - np.maximum(
-        first[:, None, 0], second[None, :, 0]
-    )
-    high = np.minimum(first[:, None, 3], second[None, :, 3]) - np.maximum(
-        first[:, None, 1], second[None, :, 1]
-    )
-    return first, second, np.clip(wide, 0, None) * np.clip(high, 0, None)
+    inter = _shared(first, second, 0)
+    inter *= _shared(first, second, 1)
+    return first, second, inter
+
+
+def _shared(first: Floats, second: Floats, axis: int) -> Floats:
+    """Length ``(N, M)`` that boxes share along an axis, made in place."""
+    length = np.minimum(first[:, None, axis + 2], second[None, :, axis + 2])
+    length -= np.maximum(first[:, None, axis], second[None, :, axis])
+    return np.clip(length, 0, None, out=length)

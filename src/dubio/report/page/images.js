@@ -44,8 +44,10 @@ function showImages() {
   const faults = rows.filter((row) => row.fault !== null && row.fault >= FAULT_FROM);
   const learned = rows.some((row) => row.fault !== null);
   const q = DATA.summary.image_quality || {};
-  const said = faults.length
-    ? `${BOXES ? `The labels of ${plural(faults.length, "image")} look` : plural(faults.length, "label looks", "labels look")} wrong as a whole: ${FAULTS}.`
+  const number = Math.max(q.suspect || 0, faults.length);
+  const part = number > faults.length ? ` The first ${whole(faults.length)} are shown here.` : "";
+  const said = number
+    ? `${BOXES ? `The labels of ${plural(number, "image")} look` : plural(number, "label looks", "labels look")} wrong as a whole: ${FAULTS}.${part}`
     : learned ? `${BOXES ? "The labels of no image look" : "No label looks"} wrong as a whole (${FAULTS}).` : "";
   const measured = q.auroc ? ` Such faults, planted into labels of images that the classifier had not seen, are told from the labels as given with an AUROC of ${q.auroc.toFixed(2)}.` : "";
   const list = h("ol", { class: "image-rows" });
