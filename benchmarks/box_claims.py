@@ -115,6 +115,32 @@ def _expected(part: dict[str, Any]) -> str:
     return f"The audit expects {numbers}; errors that the labels had before count there, too."
 
 
+def errors_claim(found: dict[str, Any]) -> str:
+    """The short table of the README."""
+    sets = found["quality"]
+    rows = {
+        "dubio": "dubio",
+        "FiftyOne mistakenness": "FiftyOne's mistakenness",
+        "ObjectLab (cleanlab)": "ObjectLab (cleanlab)",
+    }
+    sizes = ", ".join(f"{name}: {part['images']} images" for name, part in sets.items())
+    seeds = len(next(iter(sets.values()))["errors"])
+    lines = [
+        f"Average precision of the list of all errors, planted into real labels ({sizes}; mean and range of "
+        f"{seeds} seeds), with real detections by networks that have not seen these images:",
+        "",
+        "| ranking | " + " | ".join(sets) + " |",
+        "|---|" + "---|" * len(sets),
+    ]
+    for name, words in rows.items():
+        cells = []
+        for part in sets.values():
+            runs = part["runs"][name]["all kinds"]
+            cells.append(f"{sum(runs) / len(runs):.2f} ({min(runs):.2f} – {max(runs):.2f})")
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _counted(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
         "Expected number of errors in synthetic labels (300 images with 12 boxes each, one seed), of which "

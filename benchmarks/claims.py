@@ -218,6 +218,7 @@ BLOCKS = {
     "reviewed": ("reviewed", reviewed),
     "box-calibration-claim": ("box_calibration", box_claims.calibration_claim),
     "box-calibration": ("box_calibration", box_claims.calibration_tables),
+    "box-errors-claim": ("box_errors", box_claims.errors_claim),
     "box-errors": ("box_errors", box_claims.planted_errors),
     "box-fiftyone": ("box_fiftyone", box_claims.fiftyone_boxes),
     "box-nuclei": ("boxes_nuclei", box_claims.nuclei_boxes),
