@@ -22,6 +22,8 @@ from .conftest import assert_plain, audit_options, examine, last_sentence, lefto
 
 # The pictures' and the page's paths don't depend on the folder; neither does any column.
 TABLES = ("findings.parquet", "regions.parquet")
+# of 16 images: the first one ends long before the last one, also on a busy machine
+SHARDS = 9
 
 
 def tables(out):
@@ -34,9 +36,9 @@ def parts(out):
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
-    """Images for three shards, and the audit that nothing stopped."""
+    """Images for many shards, and the audit that nothing stopped."""
     root = tmp_path_factory.mktemp("long")
-    write_toy(root / "data", 36)
+    write_toy(root / "data", 130)
     makers.truncate(root / "data/labels/im_020.a.png")
     assert run_cli(*audit_options(root / "data", root / "out", images=False)).exit_code == 0
     return root / "data", tables(root / "out")
@@ -55,7 +57,7 @@ def test_stopped_in_the_middle(long, tmp_path, sign):
     process.send_signal(sign)
     said = process.communicate(timeout=60)[1]
     first = parts(out)
-    assert len(list(out.glob("parts/*/0*.npz"))) < 3, "stopped before the end"
+    assert len(list(out.glob("parts/*/0*.npz"))) < SHARDS, "stopped before the end"
     assert not (out / "findings.parquet").exists()
     assert json.loads((out / "run.json").read_text())["status"] == "running"
     if sign == signal.SIGINT:
