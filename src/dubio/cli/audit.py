@@ -9,7 +9,7 @@ import click
 
 from dubio.cli.audit_boxes import BOX_NAMES, MASK_NAMES, audit_detection, box_options
 from dubio.cli.boxopts import SHOWN_ROWS
-from dubio.cli.console import Screen, command_errors
+from dubio.cli.console import Screen, command_errors, show_page
 from dubio.cli.detopts import refuse
 from dubio.cli.modelopts import model_options, open_model
 from dubio.core.errors import InputError
@@ -126,7 +126,7 @@ def command(context: click.Context, **options: Any) -> None:
         refuse(context, BOX_NAMES, "goes with --boxes")
         result = _audit_masks(options)
     if options["open_page"]:
-        click.launch(result.report.resolve().as_uri())
+        show_page(result.report)
     limit = options["fail_over"]
     if limit is not None and result.summary.suspicious > limit:
         raise SystemExit(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dubio.cli.calibrate_boxes import BOX_NAMES, BOX_OPTIONS, calibrate_detector
-from dubio.cli.console import Screen, command_errors
+from dubio.cli.console import Screen, command_errors, show_page
 from dubio.cli.detopts import refuse
 from dubio.cli.domainopts import alterations, domain_options, open_candidates, open_domains, run_options
 from dubio.cli.modelopts import add_options
@@ -116,7 +116,7 @@ def command(context: click.Context, **options: Any) -> None:
     )
     _report(screen, result)
     if options["open_page"]:
-        click.launch(result.measured.report.resolve().as_uri())
+        show_page(result.measured.report)
 
 
 def _risk(text: str) -> tuple[str, float]:

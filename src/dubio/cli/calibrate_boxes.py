@@ -16,7 +16,7 @@ from dubio.cli.boxopts import (
     open_seen,
     waiting,
 )
-from dubio.cli.console import Screen
+from dubio.cli.console import Screen, show_page
 
 if TYPE_CHECKING:
     from dubio.jobs.calibrate_boxes import BoxCalibrateResult
@@ -87,7 +87,7 @@ def calibrate_detector(options: dict[str, Any]) -> None:
     )
     _report(screen, result)
     if options["open_page"]:
-        click.launch(result.report.resolve().as_uri())
+        show_page(result.report)
 
 
 def _report(screen: Screen, result: BoxCalibrateResult) -> None:

@@ -94,6 +94,17 @@ class Screen:
             self.out.print(safe(text), markup=False, soft_wrap=True)
 
 
+def show_page(path: Path) -> None:
+    """Open a page in the browser, where there is a screen to open it on."""
+    import os
+
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return  # whatever opens pages there would complain on the terminal
+    click.launch(path.resolve().as_uri())
+
+
 def sentence(error: Exception) -> str:
     """What the user is told of an error.
 

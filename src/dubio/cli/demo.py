@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.console import Screen, command_errors
+from dubio.cli.console import Screen, command_errors, show_page
 
 if TYPE_CHECKING:
     from dubio.jobs.demo_boxes import BoxDemo
@@ -84,7 +84,7 @@ def command(**options: Any) -> None:
         },
     )
     if options["open_page"] and not options["as_json"]:
-        click.launch(report.resolve().as_uri())
+        show_page(report)
 
 
 def _show_boxes(screen: Screen, boxes: BoxDemo) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dubio.cli.console import Screen, command_errors
+from dubio.cli.console import Screen, command_errors, show_page
 from dubio.cli.domainopts import domain_options, open_candidates, open_domains, run_options
 from dubio.core.errors import InputError
 
@@ -97,7 +97,7 @@ def command(**options: Any) -> None:
     )
     report(screen, result)
     if options["open_page"]:
-        click.launch(result.report.resolve().as_uri())
+        show_page(result.report)
     _fail_over(result, options["fail_over"])
 
 

@@ -17,7 +17,7 @@ from dubio.cli.boxopts import (
     open_seen,
     waiting,
 )
-from dubio.cli.console import Screen, command_errors
+from dubio.cli.console import Screen, command_errors, show_page
 from dubio.cli.detopts import open_calibration, refuse
 from dubio.cli.domainopts import run_options
 from dubio.cli.modelopts import add_options
@@ -122,7 +122,7 @@ def command(context: click.Context, **options: Any) -> None:
     )
     _report(screen, result)
     if options["open_page"]:
-        click.launch(result.report.resolve().as_uri())
+        show_page(result.report)
 
 
 def _chosen(options: dict[str, Any]) -> ValidateOptions:
